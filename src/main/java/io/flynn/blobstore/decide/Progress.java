@@ -1,0 +1,23 @@
+package io.flynn.blobstore.decide;
+
+/**
+ * How far a stage is: one line of JSON on the worker's standard output every two seconds, under the key {@code progress}.
+ *
+ * @param stage which
+ * @param totalBlobs in scope of the stage when it started; what came later is added
+ * @param totalBytes theirs
+ * @param doneBlobs of them
+ * @param doneBytes of them, those of unfinished blobs too
+ * @param failedBlobs quarantined so far
+ * @param bytesPerSecond over the last 30 seconds
+ * @param blob the id of one that is being worked on, or empty
+ */
+public record Progress(
+        Stage stage,
+        long totalBlobs,
+        long totalBytes,
+        long doneBlobs,
+        long doneBytes,
+        long failedBlobs,
+        long bytesPerSecond,
+        String blob) {}

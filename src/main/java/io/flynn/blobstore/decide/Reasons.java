@@ -1,0 +1,77 @@
+package io.flynn.blobstore.decide;
+
+/**
+ * Every reason that a condition, a report or an event can carry. They are API: a reason keeps its meaning for ever. Each
+ * names one thing that a person can act on; docs/conditions.md says what to do for each.
+ */
+public final class Reasons {
+
+    private Reasons() {}
+
+    // The world of a worker
+    /** The database can't be reached, or went away. */
+    public static final String DATABASE_UNREACHABLE = "DatabaseUnreachable";
+    /** The database refuses the login or a statement. */
+    public static final String DATABASE_DENIED = "DatabaseDenied";
+    /** The tables are not those of the blobstore. */
+    public static final String SCHEMA_UNKNOWN = "SchemaUnknown";
+    /** A variable that the worker needs is missing in the workload's environment. */
+    public static final String ENVIRONMENT_INCOMPLETE = "EnvironmentIncomplete";
+    /** A backend's settings can't be used. */
+    public static final String BACKEND_INVALID = "BackendInvalid";
+    /** The environment has no such backend. */
+    public static final String BACKEND_UNKNOWN = "BackendUnknown";
+    /** The endpoint's name does not resolve, or nobody answers there. */
+    public static final String ENDPOINT_UNREACHABLE = "EndpointUnreachable";
+    /** The store is there but says no for now: throttled, overloaded, restarting. */
+    public static final String STORE_BUSY = "StoreBusy";
+    /** The store answers something that breaks its protocol. */
+    public static final String STORE_FAULTY = "StoreFaulty";
+    /** The access key or its secret is wrong, or has expired. */
+    public static final String CREDENTIALS_REFUSED = "CredentialsRefused";
+    /** The key is right, but the policy denies an action. */
+    public static final String ACCESS_DENIED = "AccessDenied";
+    /** The bucket doesn't exist. */
+    public static final String BUCKET_MISSING = "BucketMissing";
+    /** The bucket lies in another region than the settings say. */
+    public static final String WRONG_REGION = "WrongRegion";
+    /** Another migration works on this database. */
+    public static final String ANOTHER_MIGRATION = "AnotherMigration";
+    /** New blobs don't go to the target, so copying would never end. */
+    public static final String TARGET_NOT_DEFAULT = "TargetNotDefault";
+    /** Older transactions hold locks on the rows; clean waits for their end. */
+    public static final String WAITING_FOR_TRANSACTIONS = "WaitingForTransactions";
+    /** The role may not vacuum the catalog. */
+    public static final String VACUUM_NOT_PERMITTED = "VacuumNotPermitted";
+    /** The lock that a full vacuum needs was not to be had in time. */
+    public static final String LOCK_TIMEOUT = "LockTimeout";
+    /** The role may not read or unlink the large objects. */
+    public static final String LARGE_OBJECTS_DENIED = "LargeObjectsDenied";
+    /** The role doesn't own {@code files}, so the move guard can't be set; every batch is settled right after its flip. */
+    public static final String NO_MOVE_GUARD = "NoMoveGuard";
+    /** A blob is larger than one upload may be. */
+    public static final String BLOB_TOO_LARGE = "BlobTooLarge";
+    /** The worker was told to stop. */
+    public static final String INTERRUPTED = "Interrupted";
+    /** The program did something that its authors hold for impossible. */
+    public static final String INTERNAL = "InternalError";
+
+    // One blob
+    /** The large object that the row names is not there. */
+    public static final String SOURCE_MISSING = "SourceMissing";
+    /** The bytes are more or fewer than the row says. */
+    public static final String SIZE_DIFFERS = "SizeDiffers";
+    /** The bytes have another digest than the row says. */
+    public static final String DIGEST_DIFFERS = "DigestDiffers";
+    /** The object at the target is missing or differs, and the large object can't stand in for it. */
+    public static final String TARGET_DIFFERS = "TargetDiffers";
+
+    // How a stage ended
+    public static final String DONE = "Done";
+    /** Every check passed. */
+    public static final String PROBED = "Probed";
+    /** Rows are left at the source; copy goes on. */
+    public static final String BLOBS_REMAIN = "BlobsRemain";
+    /** Some blobs can't be moved before somebody looks at them. */
+    public static final String BLOBS_FAILED = "BlobsFailed";
+}
