@@ -1,7 +1,46 @@
 package io.flynn.blobstore.app;
 
+import io.flynn.blobstore.decide.ExitCode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.Properties;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** The program: parses the command line and runs one role. */
+@Command(
+        name = "blobstore",
+        description = "Keeps a blobstore's bytes in S3, and moves them there.",
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class,
+        synopsisSubcommandLabel = "ROLE",
+        subcommands = {WorkerRole.class})
 public final class Main {
+
     private Main() {}
 
-    public static void main(String[] args) {}
+    public static void main(String[] arguments) {
+        int exit = new CommandLine(new Main())
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setExitCodeExceptionMapper(failure -> ExitCode.FAILED.value())
+                .execute(arguments);
+        System.exit(exit);
+    }
+
+    static final class Version implements CommandLine.IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            Properties properties = new Properties();
+            try (InputStream file = Main.class.getResourceAsStream("/version.properties")) {
+                if (file == null) {
+                    throw new IllegalStateException("version.properties is not on the class path");
+                }
+                properties.load(file);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            return new String[] {"blobstore " + properties.getProperty("version")};
+        }
+    }
 }

@@ -13,6 +13,10 @@ public final class Reasons {
     public static final String DATABASE_UNREACHABLE = "DatabaseUnreachable";
     /** The database refuses the login or a statement. */
     public static final String DATABASE_DENIED = "DatabaseDenied";
+    /** All connections are in use. */
+    public static final String DATABASE_BUSY = "DatabaseBusy";
+    /** The database has no room left: disk or lock table. */
+    public static final String DATABASE_FULL = "DatabaseFull";
     /** The tables are not those of the blobstore. */
     public static final String SCHEMA_UNKNOWN = "SchemaUnknown";
     /** A variable that the worker needs is missing in the workload's environment. */

@@ -1,0 +1,152 @@
+package io.flynn.blobstore.store.postgres;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.StorageFailure;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
+import java.time.Duration;
+import java.util.Properties;
+
+/**
+ * Connections to one database, every wait on them bounded. Thread-safe; borrowing blocks.
+ *
+ * <p>All statements translate their failures into {@link StorageFailure}s through {@link #with}.
+ */
+public final class Database implements AutoCloseable {
+
+    /** An answer that takes longer is taken for lost; the driver's own default is to wait for ever. */
+    private static final Duration SOCKET_TIMEOUT = Duration.ofSeconds(120);
+
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+
+    private final PgSettings settings;
+    private final String applicationName;
+    private final HikariDataSource pool;
+
+    /** What to do with a connection; {@link SQLException}s are translated by the caller. */
+    @FunctionalInterface
+    public interface Work<T> {
+        T on(Connection connection) throws SQLException;
+    }
+
+    /**
+     * Opens no connection yet: a database that is away is noticed by the first use.
+     *
+     * @param connections at most this many at once
+     * @param wait how long to wait for a free one
+     */
+    public Database(PgSettings settings, String applicationName, int connections, Duration wait) {
+        this.settings = settings;
+        this.applicationName = applicationName;
+        HikariConfig config = new HikariConfig();
+        config.setJdbcUrl(url(settings));
+        config.setDataSourceProperties(properties(settings, applicationName));
+        config.setMaximumPoolSize(connections);
+        config.setMinimumIdle(0);
+        config.setIdleTimeout(Duration.ofMinutes(1).toMillis());
+        config.setConnectionTimeout(wait.toMillis());
+        config.setInitializationFailTimeout(-1);
+        config.setPoolName("blobstore");
+        pool = new HikariDataSource(config);
+    }
+
+    /**
+     * Borrows a connection in autocommit mode, does the work, gives it back.
+     *
+     * @param tried what the work is, in words that complete "could not …"
+     * @throws StorageFailure if the database fails; what the work did in autocommit mode before that, stays done
+     */
+    public <T> T with(String tried, Work<T> work) {
+        try (Connection connection = borrow(tried)) {
+            return work.on(connection);
+        } catch (SQLException e) {
+            throw PgFailures.translate(tried, e);
+        }
+    }
+
+    /**
+     * The same in one transaction, committed at the end.
+     *
+     * @throws StorageFailure.OutcomeUnknown if the answer to the commit was lost: look at the rows again
+     */
+    public <T> T inTransaction(String tried, Work<T> work) {
+        try (Connection connection = borrow(tried)) {
+            connection.setAutoCommit(false);
+            T result;
+            try {
+                result = work.on(connection);
+            } catch (SQLException | RuntimeException e) {
+                rollback(connection, e);
+                throw e;
+            }
+            try {
+                connection.commit();
+            } catch (SQLException e) {
+                throw PgFailures.translateCommit(tried, e);
+            }
+            return result;
+        } catch (SQLException e) {
+            throw PgFailures.translate(tried, e);
+        }
+    }
+
+    /**
+     * A connection beside the pool, the caller's to close: for what lives as long as a session does, such as advisory locks.
+     */
+    public Connection session(String tried) {
+        try {
+            return DriverManager.getConnection(url(settings), properties(settings, applicationName));
+        } catch (SQLException e) {
+            throw PgFailures.translate(tried, e);
+        }
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+    }
+
+    private Connection borrow(String tried) throws SQLException {
+        try {
+            return pool.getConnection();
+        } catch (SQLTransientConnectionException e) {
+            // Hikari's time-out hides why no connection could be made behind its own exception.
+            if (e.getCause() instanceof SQLException cause) {
+                throw PgFailures.translate(tried, cause);
+            }
+            throw new StorageFailure.Busy(
+                    Reasons.DATABASE_BUSY, "could not " + tried + ": all connections to the database are in use", e);
+        }
+    }
+
+    private static void rollback(Connection connection, Exception cause) {
+        try {
+            connection.rollback();
+        } catch (SQLException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private static String url(PgSettings settings) {
+        String host = settings.host().contains(":") ? "[" + settings.host() + "]" : settings.host();
+        return "jdbc:postgresql://" + host + ":" + settings.port() + "/";
+    }
+
+    private static Properties properties(PgSettings settings, String applicationName) {
+        Properties properties = new Properties();
+        properties.setProperty("PGDBNAME", settings.database());
+        properties.setProperty("user", settings.user());
+        properties.setProperty("password", settings.password().reveal());
+        properties.setProperty("sslmode", settings.sslMode());
+        properties.setProperty("ApplicationName", applicationName);
+        properties.setProperty("connectTimeout", Long.toString(CONNECT_TIMEOUT.toSeconds()));
+        properties.setProperty("loginTimeout", Long.toString(CONNECT_TIMEOUT.toSeconds()));
+        properties.setProperty("socketTimeout", Long.toString(SOCKET_TIMEOUT.toSeconds()));
+        properties.setProperty("tcpKeepAlive", "true");
+        return properties;
+    }
+}
