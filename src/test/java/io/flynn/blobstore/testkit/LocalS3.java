@@ -1,0 +1,238 @@
+package io.flynn.blobstore.testkit;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.Secret;
+import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.decide.BackendSettings;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.gaul.s3proxy.S3Proxy;
+import org.gaul.s3proxy.auth.AuthenticationType;
+import org.gaul.s3proxy.blobstore.BlobStore;
+import org.gaul.s3proxy.blobstore.ForwardingBlobStore;
+import org.gaul.s3proxy.blobstore.domain.MultipartUpload;
+import org.gaul.s3proxy.nio2blob.TransientNio2BlobStore;
+import software.amazon.awssdk.core.ResponseInputStream;
+import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
+import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadResponse;
+import software.amazon.awssdk.services.s3.model.CreateMultipartUploadRequest;
+import software.amazon.awssdk.services.s3.model.DeleteObjectRequest;
+import software.amazon.awssdk.services.s3.model.DeleteObjectResponse;
+import software.amazon.awssdk.services.s3.model.GetObjectRequest;
+import software.amazon.awssdk.services.s3.model.GetObjectResponse;
+import software.amazon.awssdk.services.s3.model.HeadObjectRequest;
+import software.amazon.awssdk.services.s3.model.HeadObjectResponse;
+import software.amazon.awssdk.services.s3.model.PutObjectRequest;
+import software.amazon.awssdk.services.s3.model.PutObjectResponse;
+import software.amazon.awssdk.services.s3.model.S3Object;
+import software.amazon.awssdk.services.s3.model.UploadPartRequest;
+import software.amazon.awssdk.services.s3.model.UploadPartResponse;
+
+/**
+ * An S3 store in this process, its objects in memory, which counts what it is asked: S3Proxy, checking signatures and
+ * checksums as S3 does. What the methods here do is not counted.
+ */
+public final class LocalS3 implements AutoCloseable {
+
+    public static final String ACCESS_KEY_ID = "AKIDLOCALLOCALLOCAL1";
+    public static final String SECRET_ACCESS_KEY = "local+secret/access=key";
+    public static final String REGION = "eu-central-1";
+
+    /** An operation on an object; a request that is refused for its signature never becomes one. */
+    public enum Operation {
+        PUT,
+        GET,
+        HEAD,
+        DELETE,
+        CREATE_MULTIPART,
+        UPLOAD_PART,
+        COMPLETE_MULTIPART,
+        ABORT_MULTIPART
+    }
+
+    private final TransientNio2BlobStore objects = new TransientNio2BlobStore();
+    private final Map<Operation, AtomicLong> counts = new EnumMap<>(Operation.class);
+    private final S3Proxy proxy;
+
+    private LocalS3() {
+        for (Operation operation : Operation.values()) {
+            counts.put(operation, new AtomicLong());
+        }
+        proxy = S3Proxy.builder()
+                .blobStore(new Counting(objects))
+                .endpoint(URI.create("http://127.0.0.1:0"))
+                .awsAuthentication(AuthenticationType.AWS_V2_OR_V4, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+                .stopTimeout(1_000)
+                .build();
+    }
+
+    /** Ready for requests when it returns. */
+    public static LocalS3 start() {
+        LocalS3 store = new LocalS3();
+        try {
+            store.proxy.start();
+        } catch (Exception e) {
+            throw new IllegalStateException("S3Proxy did not start", e);
+        }
+        return store;
+    }
+
+    public URI endpoint() {
+        return URI.create("http://127.0.0.1:" + proxy.getPort());
+    }
+
+    public void createBucket(String bucket) {
+        objects.createContainer(bucket);
+    }
+
+    /** How to reach {@code bucket} here. */
+    public BackendSettings backend(BackendName name, String bucket) {
+        return new BackendSettings(
+                name,
+                BackendSettings.Kind.S3,
+                REGION,
+                bucket,
+                Optional.of(endpoint()),
+                true,
+                new Secret(ACCESS_KEY_ID),
+                new Secret(SECRET_ACCESS_KEY));
+    }
+
+    /** The variables by which a process of ours reaches {@code bucket} here. */
+    public Map<String, String> environment(BackendName name, String bucket) {
+        BackendEnvironment.Encoded encoded = BackendEnvironment.encode(backend(name, bucket));
+        Map<String, String> variables = new LinkedHashMap<>();
+        variables.put(encoded.variable(), encoded.settings());
+        encoded.secrets().forEach((variable, secret) -> variables.put(variable, secret.reveal()));
+        return variables;
+    }
+
+    /** How often it was asked to do this since it started. */
+    public long count(Operation operation) {
+        return counts.get(operation).get();
+    }
+
+    /** Every object's size by its key. At most 1,000: enough for what tests put here. */
+    public Map<String, Long> sizes(String bucket) {
+        Map<String, Long> sizes = new TreeMap<>();
+        for (S3Object object : objects.list(bucket).contents()) {
+            sizes.put(object.key(), object.size());
+        }
+        return sizes;
+    }
+
+    public byte[] bytes(String bucket, String key) {
+        try (InputStream object = objects.getBlob(bucket, key)) {
+            return object.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Replaces what lies there, or makes it: damage on purpose. */
+    public void overwrite(String bucket, String key, byte[] bytes) {
+        try (InputStream in = new ByteArrayInputStream(bytes)) {
+            objects.putBlob(
+                    PutObjectRequest.builder()
+                            .bucket(bucket)
+                            .key(key)
+                            .contentLength((long) bytes.length)
+                            .build(),
+                    in);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Deletes an object behind everybody's back. */
+    public void remove(String bucket, String key) {
+        objects.removeBlob(bucket, key);
+    }
+
+    /** Multipart uploads that were neither completed nor aborted. */
+    public List<String> unfinishedUploads(String bucket) {
+        return objects.listMultipartUploads(bucket).stream()
+                .map(software.amazon.awssdk.services.s3.model.MultipartUpload::key)
+                .toList();
+    }
+
+    @Override
+    public void close() {
+        try {
+            proxy.stop();
+        } catch (Exception e) {
+            throw new IllegalStateException("S3Proxy did not stop", e);
+        }
+    }
+
+    private final class Counting extends ForwardingBlobStore {
+
+        Counting(BlobStore counted) {
+            super(counted);
+        }
+
+        private void count(Operation operation) {
+            counts.get(operation).incrementAndGet();
+        }
+
+        @Override
+        public PutObjectResponse putBlob(PutObjectRequest request, InputStream body) {
+            count(Operation.PUT);
+            return super.putBlob(request, body);
+        }
+
+        @Override
+        public ResponseInputStream<GetObjectResponse> getBlob(GetObjectRequest request) {
+            count(Operation.GET);
+            return super.getBlob(request);
+        }
+
+        @Override
+        public HeadObjectResponse blobMetadata(HeadObjectRequest request) {
+            count(Operation.HEAD);
+            return super.blobMetadata(request);
+        }
+
+        @Override
+        public DeleteObjectResponse removeBlob(DeleteObjectRequest request) {
+            count(Operation.DELETE);
+            return super.removeBlob(request);
+        }
+
+        @Override
+        public MultipartUpload initiateMultipartUpload(CreateMultipartUploadRequest request) {
+            count(Operation.CREATE_MULTIPART);
+            return super.initiateMultipartUpload(request);
+        }
+
+        @Override
+        public UploadPartResponse uploadMultipartPart(
+                MultipartUpload upload, UploadPartRequest request, InputStream body) {
+            count(Operation.UPLOAD_PART);
+            return super.uploadMultipartPart(upload, request, body);
+        }
+
+        @Override
+        public CompleteMultipartUploadResponse completeMultipartUpload(
+                MultipartUpload upload, CompleteMultipartUploadRequest request) {
+            count(Operation.COMPLETE_MULTIPART);
+            return super.completeMultipartUpload(upload, request);
+        }
+
+        @Override
+        public void abortMultipartUpload(MultipartUpload upload) {
+            count(Operation.ABORT_MULTIPART);
+            super.abortMultipartUpload(upload);
+        }
+    }
+}
