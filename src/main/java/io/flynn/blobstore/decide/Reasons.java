@@ -29,6 +29,10 @@ public final class Reasons {
     public static final String ENDPOINT_UNREACHABLE = "EndpointUnreachable";
     /** The store is there but says no for now: throttled, overloaded, restarting. */
     public static final String STORE_BUSY = "StoreBusy";
+    /** The store has no room left, or the object is too large for it. */
+    public static final String STORE_FULL = "StoreFull";
+    /** The store has no such object. */
+    public static final String OBJECT_MISSING = "ObjectMissing";
     /** The store answers something that breaks its protocol. */
     public static final String STORE_FAULTY = "StoreFaulty";
     /** The access key or its secret is wrong, or has expired. */

@@ -1,0 +1,27 @@
+package io.flynn.blobstore.store;
+
+import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.ObjectKey;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * One bucket, as a move needs it. Objects are never deleted through it: workers delete no objects.
+ *
+ * <p>Thread-safe. Calls block, best a virtual thread, and end in bounded time once bytes stop to flow; they throw a {@link
+ * StorageFailure}, never anything else. They are retried inside, so callers don't.
+ */
+public interface BlobStore {
+
+    /**
+     * Stores {@code body} under {@code key}, replacing what lies there. After a failure the object is whole, as it was before,
+     * or absent, never a part; which of these is unknown.
+     */
+    void put(ObjectKey key, ReplayableBody body);
+
+    /** The length of the object under {@code key}, empty if there is none. Says nothing about its bytes. */
+    OptionalLong sizeOf(ObjectKey key);
+
+    /** Downloads the whole object and digests it; empty if there is none. */
+    Optional<BlobContent> readBack(ObjectKey key);
+}

@@ -1,0 +1,20 @@
+package io.flynn.blobstore.store;
+
+import java.nio.ByteBuffer;
+import java.util.concurrent.Flow;
+
+/**
+ * Bytes to upload, of declared length, readable again from the start: an upload that is retried subscribes again, so a retry
+ * can never send the tail of a half-read stream.
+ */
+public interface ReplayableBody {
+
+    /** The exact number of bytes that every subscription delivers. */
+    long size();
+
+    /**
+     * Bytes from the start, delivered on demand and never faster than asked for. Each subscription reads anew. If the source
+     * doesn't hold exactly what was promised, it ends with an error before the last byte is delivered.
+     */
+    Flow.Publisher<ByteBuffer> open();
+}
