@@ -1,0 +1,184 @@
+package io.flynn.blobstore.api.v1alpha1;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
+import io.fabric8.generator.annotation.Default;
+import io.fabric8.generator.annotation.Max;
+import io.fabric8.generator.annotation.Min;
+import io.fabric8.generator.annotation.Pattern;
+import io.fabric8.generator.annotation.Required;
+import io.fabric8.generator.annotation.Size;
+import io.fabric8.generator.annotation.ValidationRule;
+
+/** What is wanted of a migration. */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+@ValidationRule(
+        value = "self.from != self.to",
+        message = "spec.to is the same as spec.from: name the BlobstoreBackend that the blobs go to")
+public record BlobMigrationSpec(
+        @Required
+        @JsonPropertyDescription("The Deployment whose blobs are moved, in the same namespace. It can't change.")
+        Workload workload,
+
+        @Required
+        @JsonPropertyDescription("Where the blobs are: postgres. It can't change.")
+        @Size(min = 1, max = 253)
+        @Pattern(Patterns.RESOURCE_NAME)
+        @ValidationRule(
+                value = "self == 'postgres'",
+                message = "spec.from must be postgres: this version moves blobs out of PostgreSQL only")
+        String from,
+
+        @Required
+        @JsonPropertyDescription(
+                "Name of the BlobstoreBackend that the blobs go to, in the same namespace. It must be the"
+                        + " workload's default. It can't change.")
+        @Size(min = 1, max = 253)
+        @Pattern(Patterns.RESOURCE_NAME)
+        @ValidationRule(
+                value = "self == oldSelf",
+                message = "spec.to can't change: cancel this BlobMigration and make another")
+        String to,
+
+        @JsonPropertyDescription(
+                "Run: moves the blobs. Plan: writes nothing and reports what Run would do. It can't" + " change.")
+        @Default("Run")
+        @ValidationRule(value = "self == oldSelf", message = "spec.mode can't change: make another BlobMigration")
+        Mode mode,
+
+        @JsonPropertyDescription("Whether the migration pauses. What was moved stays moved.") @Default("false")
+        Boolean suspend,
+
+        @JsonPropertyDescription("Whether the migration ends early, for good. What was moved stays moved.")
+        @Default("false")
+        @ValidationRule(
+                value = "self || !oldSelf",
+                message = "spec.cancel can't be taken back: make another BlobMigration to go on")
+        Boolean cancel,
+
+        @JsonPropertyDescription("Blobs in flight in the pod.") @Default("8") @Min(1) @Max(64)
+        Integer concurrencyPerPod,
+
+        @JsonPropertyDescription("What becomes of the large objects once the blobs are verified.") @Default("{}")
+        SourceCleanup sourceCleanup,
+
+        @JsonPropertyDescription("How the database's space is given back once the large objects are gone.")
+        @Default("{}")
+        Vacuum vacuum,
+
+        @JsonPropertyDescription("How often things are tried again.") @Default("{}")
+        FailurePolicy failurePolicy,
+
+        @JsonPropertyDescription("What the migration's pods get besides what the workload's pods have.") @Default("{}")
+        PodTemplate podTemplate,
+
+        @JsonPropertyDescription("Seconds for which a finished Job is kept. The BlobMigration itself is never removed.")
+        @Default("86400")
+        @Min(600)
+        @Max(2_592_000)
+        Integer ttlSecondsAfterFinished) {
+
+    public BlobMigrationSpec {
+        mode = mode == null ? Mode.RUN : mode;
+        suspend = suspend == null ? Boolean.FALSE : suspend;
+        cancel = cancel == null ? Boolean.FALSE : cancel;
+        concurrencyPerPod = concurrencyPerPod == null ? Integer.valueOf(8) : concurrencyPerPod;
+        sourceCleanup = sourceCleanup == null ? new SourceCleanup(CleanupPolicy.DELETE) : sourceCleanup;
+        vacuum = vacuum == null ? new Vacuum(VacuumMode.AUTO, "5s") : vacuum;
+        failurePolicy = failurePolicy == null ? new FailurePolicy(5, 6) : failurePolicy;
+        podTemplate = podTemplate == null ? PodTemplate.EMPTY : podTemplate;
+        ttlSecondsAfterFinished = ttlSecondsAfterFinished == null ? Integer.valueOf(86_400) : ttlSecondsAfterFinished;
+    }
+
+    public enum Mode {
+        @JsonProperty("Run")
+        RUN,
+        @JsonProperty("Plan")
+        PLAN
+    }
+
+    public enum CleanupPolicy {
+        @JsonProperty("Delete")
+        DELETE,
+        @JsonProperty("Retain")
+        RETAIN
+    }
+
+    public enum VacuumMode {
+        @JsonProperty("Auto")
+        AUTO,
+        @JsonProperty("Full")
+        FULL,
+        @JsonProperty("Plain")
+        PLAIN,
+        @JsonProperty("None")
+        NONE
+    }
+
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Workload(
+            @Required
+            @JsonPropertyDescription("Name of the Deployment.")
+            @Size(min = 1, max = 253)
+            @Pattern(Patterns.RESOURCE_NAME)
+            @ValidationRule(
+                    value = "self == oldSelf",
+                    message = "spec.workload.name can't change: make another BlobMigration for another Deployment")
+            String name) {}
+
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record SourceCleanup(
+            @JsonPropertyDescription(
+                    "Delete: the large objects are removed once their blobs are verified. Retain: they stay,"
+                            + " and so does the database's size.")
+            @Default("Delete")
+            CleanupPolicy policy) {
+
+        public SourceCleanup {
+            policy = policy == null ? CleanupPolicy.DELETE : policy;
+        }
+    }
+
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Vacuum(
+            @JsonPropertyDescription("Full: rewrites the large objects' table; readers wait meanwhile. Plain: makes the"
+                    + " space usable again, but doesn't shrink the database much. Auto: Full if little is left to rewrite"
+                    + " (64 MiB: milliseconds), else Plain. None: nothing is done.")
+            @Default("Auto")
+            VacuumMode mode,
+
+            @JsonPropertyDescription("How long a full vacuum may wait for its lock, as 5s. Readers wait behind it.")
+            @Default("5s")
+            @Pattern(Patterns.DURATION)
+            @ValidationRule(
+                    value = "duration(self) <= duration('10m')",
+                    message = "spec.vacuum.lockTimeout is too long: readers wait behind the lock; write 10m or less")
+            String lockTimeout) {
+
+        public Vacuum {
+            mode = mode == null ? VacuumMode.AUTO : mode;
+            lockTimeout = lockTimeout == null ? "5s" : lockTimeout;
+        }
+    }
+
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record FailurePolicy(
+            @JsonPropertyDescription("How often one blob is tried again before it counts as failed.")
+            @Default("5")
+            @Min(0)
+            @Max(20)
+            Integer perBlobRetries,
+
+            @JsonPropertyDescription("How often one Job starts another pod before a new Job is made, later.")
+            @Default("6")
+            @Min(0)
+            @Max(20)
+            Integer podBackoffLimit) {
+
+        public FailurePolicy {
+            perBlobRetries = perBlobRetries == null ? Integer.valueOf(5) : perBlobRetries;
+            podBackoffLimit = podBackoffLimit == null ? Integer.valueOf(6) : podBackoffLimit;
+        }
+    }
+}
