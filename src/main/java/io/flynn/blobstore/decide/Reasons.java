@@ -82,4 +82,18 @@ public final class Reasons {
     public static final String BLOBS_REMAIN = "BlobsRemain";
     /** Some blobs can't be moved before somebody looks at them. */
     public static final String BLOBS_FAILED = "BlobsFailed";
+
+    // Pods that we make
+    /** The workload's pod has several containers and none is named. */
+    public static final String CONTAINER_AMBIGUOUS = "ContainerAmbiguous";
+    /** The workload's pod has no container of that name. */
+    public static final String CONTAINER_UNKNOWN = "ContainerUnknown";
+    /** The pod template would make the pod look like one of somebody else's. */
+    public static final String POD_TEMPLATE_REFUSED = "PodTemplateRefused";
+    /** Kubernetes can't start the pod: its image, its configuration or a place for it is missing. */
+    public static final String POD_NOT_STARTED = "PodNotStarted";
+    /** The stage ended without saying how; it runs again. */
+    public static final String REPORT_LOST = "ReportLost";
+    /** The stage's pod is at work. */
+    public static final String RUNNING = "Running";
 }
