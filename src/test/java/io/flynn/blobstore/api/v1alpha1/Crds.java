@@ -23,8 +23,12 @@ import java.util.stream.Collectors;
 /** Generates {@code crds/} from the Java types, and adds what the generator has no annotation for. */
 final class Crds {
 
-    /** Where they are committed; the chart and the manifests use the same files. */
+    /** Where they are committed. */
     static final Path FOLDER = Path.of("crds");
+
+    /** Their copies, since neither Helm nor kustomize reads beyond its own folder; updated with them. */
+    static final List<Path> COPIES =
+            List.of(Path.of("charts/blobstore-operator/files/crds"), Path.of("manifests/crds"));
 
     private static final List<Class<? extends CustomResource<?, ?>>> KINDS =
             List.of(BlobstoreBackend.class, BlobMigration.class);

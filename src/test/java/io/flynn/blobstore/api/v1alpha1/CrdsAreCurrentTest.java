@@ -33,9 +33,11 @@ class CrdsAreCurrentTest {
     @BeforeAll
     static void update() throws IOException {
         if (Boolean.getBoolean("crds.update")) {
-            Files.createDirectories(Crds.FOLDER);
-            for (Map.Entry<String, String> file : GENERATED.entrySet()) {
-                Files.writeString(Crds.FOLDER.resolve(file.getKey()), file.getValue());
+            for (Path folder : everyFolder()) {
+                Files.createDirectories(folder);
+                for (Map.Entry<String, String> file : GENERATED.entrySet()) {
+                    Files.writeString(folder.resolve(file.getKey()), file.getValue());
+                }
             }
         }
     }
@@ -44,12 +46,17 @@ class CrdsAreCurrentTest {
         return GENERATED.keySet().stream();
     }
 
+    static List<Path> everyFolder() {
+        return Stream.concat(Stream.of(Crds.FOLDER), Crds.COPIES.stream()).toList();
+    }
+
     @ParameterizedTest
     @MethodSource("files")
-    void committedFileIsWhatTheTypesSay(String file) throws IOException {
-        assertThat(Crds.FOLDER.resolve(file))
-                .as("run: mvn test -Dtest=CrdsAreCurrentTest -Dcrds.update=true")
-                .hasContent(GENERATED.get(file));
+    void committedFileIsWhatTheTypesSay(String file) {
+        assertThat(everyFolder())
+                .allSatisfy(folder -> assertThat(folder.resolve(file))
+                        .as("run: mvn test -Dtest=CrdsAreCurrentTest -Dcrds.update=true")
+                        .hasContent(GENERATED.get(file)));
     }
 
     @Test
