@@ -16,8 +16,8 @@ class ColumnsTest {
 
     private static final Instant NOW = Instant.parse("2026-01-02T00:00:00Z");
 
-    private static final CustomResourceDefinition DEFINITION = Serialization.unmarshal(
-            """
+    private static final CustomResourceDefinition DEFINITION =
+            Serialization.unmarshal("""
             apiVersion: apiextensions.k8s.io/v1
             kind: CustomResourceDefinition
             spec:
@@ -27,15 +27,13 @@ class ColumnsTest {
                 - {name: Blobs, type: integer, jsonPath: .status.inventory.blobs}
                 - {name: Bucket, type: string, priority: 1, jsonPath: .spec.s3.bucket}
                 - {name: Age, type: date, jsonPath: .metadata.creationTimestamp}
-            """,
-            CustomResourceDefinition.class);
+            """, CustomResourceDefinition.class);
 
     private final Columns columns = new Columns(DEFINITION);
 
     @Test
     void showsWhatAUserSees() {
-        JsonNode resource = resource(
-                """
+        JsonNode resource = resource("""
                 metadata: {name: s3main, creationTimestamp: "2026-01-01T23:58:30Z"}
                 spec: {s3: {bucket: flynnblobstore}}
                 status:

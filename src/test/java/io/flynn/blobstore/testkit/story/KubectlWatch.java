@@ -7,8 +7,7 @@ import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.Watch;
 import io.fabric8.kubernetes.client.Watcher;
 import io.fabric8.kubernetes.client.WatcherException;
-import io.fabric8.kubernetes.client.dsl.base.ResourceDefinitionContext;
-import io.fabric8.kubernetes.client.utils.Serialization;
+import io.fabric8.kubernetes.client.dsl.base.CustomResourceDefinitionContext;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -38,12 +37,12 @@ public final class KubectlWatch implements AutoCloseable {
         this.lines = lines;
         this.clock = clock;
         watch = kubernetes
-                .genericKubernetesResources(ResourceDefinitionContext.fromCustomResourceDefinition(definition))
+                .genericKubernetesResources(CustomResourceDefinitionContext.fromCrd(definition))
                 .inNamespace(namespace)
                 .watch(new Watcher<>() {
                     @Override
                     public void eventReceived(Action action, GenericKubernetesResource resource) {
-                        changed(Serialization.jsonMapper().valueToTree(resource));
+                        changed(json(kubernetes, resource));
                     }
 
                     @Override
@@ -51,6 +50,10 @@ public final class KubectlWatch implements AutoCloseable {
                         lines.accept("(watch ended: " + cause.getMessage() + ")");
                     }
                 });
+    }
+
+    private static JsonNode json(KubernetesClient kubernetes, GenericKubernetesResource resource) {
+        return kubernetes.getKubernetesSerialization().convertValue(resource, JsonNode.class);
     }
 
     private synchronized void changed(JsonNode resource) {

@@ -226,7 +226,7 @@ public record OldState(List<Blob> blobs) {
                 put.setLong(2, offset);
                 put.setBytes(3, chunk);
                 put.execute();
- offset += chunk.length;
+                offset += chunk.length;
             }
         } catch (IOException e) {
             throw new IllegalStateException(e);

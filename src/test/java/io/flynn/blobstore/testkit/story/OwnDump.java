@@ -135,7 +135,7 @@ final class OwnDump implements Backup {
                 put.setLong(2, offset);
                 put.setBytes(3, in.readNBytes(length));
                 put.execute();
- offset += length;
+                offset += length;
             }
         }
     }
