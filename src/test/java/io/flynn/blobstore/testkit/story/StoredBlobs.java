@@ -26,14 +26,12 @@ public final class StoredBlobs implements AutoCloseable {
     /** SQLSTATE undefined_object. */
     private static final String NO_SUCH_OBJECT = "42704";
 
-    private static final String LIVE_ROW =
-            """
+    private static final String LIVE_ROW = """
             SELECT file_id, file_oid, external_id, backend, name, size, sha512 FROM files
             WHERE name = ? AND deleted_at IS NULL
             """;
 
-    private static final String LIVE_ROWS =
-            """
+    private static final String LIVE_ROWS = """
             SELECT file_id, file_oid, external_id, backend, name, size, sha512 FROM files WHERE deleted_at IS NULL
             """;
 

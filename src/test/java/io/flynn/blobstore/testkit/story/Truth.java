@@ -137,7 +137,10 @@ public final class Truth {
         Optional<Stored> found = stored.read(name);
         Optional<Fingerprint> bytes = found.flatMap(Stored::bytes);
         if (found.isPresent() && bytes.isEmpty()) {
-            problems.add(new Problem(Kind.LOST, name, "has a row that points to nothing: " + found.get().row()));
+            problems.add(new Problem(
+                    Kind.LOST,
+                    name,
+                    "has a row that points to nothing: " + found.get().row()));
         } else if (found.isPresent() && !found.get().row().agreesWith(bytes.orElseThrow())) {
             problems.add(new Problem(Kind.WRONG, name, "differs from its row: " + found.get()));
         } else {
