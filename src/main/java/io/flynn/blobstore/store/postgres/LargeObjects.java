@@ -1,0 +1,100 @@
+package io.flynn.blobstore.store.postgres;
+
+import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.StorageFailure;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
+
+/**
+ * Reads large objects by {@code COPY} of {@code lo_get}, which needs no more than the right to read them and gives sparse
+ * objects as they read, not as they are stored. Thread-safe; each read takes one connection of the pool while it lasts.
+ */
+public final class LargeObjects {
+
+    /** What one {@code lo_get} returns: larger ones cost the server page faults, smaller ones messages (measured). */
+    private static final int CHUNK_BYTES = 256 * 1024;
+
+    private final Database database;
+
+    public LargeObjects(Database database) {
+        this.database = database;
+    }
+
+    /** A small blob, whole. */
+    public record Bytes(BlobRow row, Optional<ByteBuffer> bytes) {}
+
+    /**
+     * Reads many small blobs in one statement. Of an object that is longer than its row says, one byte more than that is
+     * read, so the difference shows.
+     *
+     * @param rows with their large objects; together no more than fits in memory
+     * @return for each row its bytes, empty if the large object is not there
+     * @throws StorageFailure if the database fails
+     */
+    public List<Bytes> readAll(List<BlobRow> rows) {
+        String numbers = "(SELECT * FROM unnest('{%s}'::oid[], '{%s}'::int4[]) WITH ORDINALITY AS w(oid, most, n))"
+                .formatted(
+                        joined(rows, row -> row.oid().orElseThrow()), joined(rows, row -> Math.max(row.size(), 0) + 1));
+        String query = "SELECT CASE WHEN EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = w.oid)"
+                + " THEN lo_get(w.oid, 0, w.most) END FROM " + numbers + " w ORDER BY n";
+        return database.with("read " + rows.size() + " large objects", connection -> {
+            List<Bytes> read = new ArrayList<>(rows.size());
+            try (CopyRows copy = new CopyRows(connection, query)) {
+                for (ByteBuffer row = copy.next(); row != null; row = copy.next()) {
+                    read.add(new Bytes(rows.get(read.size()), Optional.ofNullable(CopyRows.field(row))));
+                }
+            }
+            return read;
+        });
+    }
+
+    /**
+     * Reads one large object to its end, or one chunk past what its row says, and digests it.
+     *
+     * @return empty if the large object is not there
+     * @throws StorageFailure if the database fails
+     */
+    public Optional<BlobContent> digest(long oid, long size) {
+        try {
+            return database.with("read large object " + oid, connection -> {
+                Digest digest = new Digest();
+                try (CopyRows copy = new CopyRows(connection, chunks(oid, size))) {
+                    for (ByteBuffer row = copy.next(); row != null; row = copy.next()) {
+                        ByteBuffer chunk = CopyRows.field(row);
+                        if (chunk != null) {
+                            digest.update(chunk);
+                        }
+                    }
+                }
+                return Optional.of(digest.finish());
+            });
+        } catch (StorageFailure.Missing e) {
+            if (e.reason().equals(Reasons.SOURCE_MISSING)) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    /** One blob's bytes for an upload: each subscription is a statement of its own. */
+    public LargeObjectBody body(BlobRow row) {
+        return new LargeObjectBody(database, row, chunks(row.oid().orElseThrow(), row.size()));
+    }
+
+    /** Chunks in order, reaching past {@code size}, so that a longer object shows. */
+    private static String chunks(long oid, long size) {
+        return "SELECT lo_get(%d, g * %d, %d) FROM generate_series(0::bigint, %d) g"
+                .formatted(oid, CHUNK_BYTES, CHUNK_BYTES, Math.max(size, 0) / CHUNK_BYTES);
+    }
+
+    private static String joined(List<BlobRow> rows, ToLongFunction<BlobRow> number) {
+        return rows.stream().map(row -> Long.toString(number.applyAsLong(row))).collect(Collectors.joining(","));
+    }
+}
