@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Requests and limits of a worker. Every resource has a limit: a pod that a ResourceQuota counts needs them, and a worker that
@@ -27,11 +28,13 @@ final class PodResources {
      * The defaults with what somebody prefers laid over them. Who gives only one side of a resource moves the other one as far
      * as needed, since a request above its limit is refused by the API server.
      */
-    static ResourceRequirements of(ResourceRequirements preferred) {
-        Map<String, Quantity> preferredRequests =
-                Optional.ofNullable(preferred.getRequests()).orElse(Map.of());
-        Map<String, Quantity> preferredLimits =
-                Optional.ofNullable(preferred.getLimits()).orElse(Map.of());
+    static ResourceRequirements of(@Nullable ResourceRequirements preferred) {
+        Map<String, Quantity> preferredRequests = Optional.ofNullable(preferred)
+                .map(ResourceRequirements::getRequests)
+                .orElse(Map.of());
+        Map<String, Quantity> preferredLimits = Optional.ofNullable(preferred)
+                .map(ResourceRequirements::getLimits)
+                .orElse(Map.of());
         Map<String, Quantity> requests = new LinkedHashMap<>();
         Map<String, Quantity> limits = new LinkedHashMap<>();
         Stream.of(REQUESTS, preferredRequests, preferredLimits)

@@ -17,7 +17,6 @@ import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
 import io.fabric8.kubernetes.api.model.PodSpec;
 import io.fabric8.kubernetes.api.model.PodSpecBuilder;
 import io.fabric8.kubernetes.api.model.Quantity;
-import io.fabric8.kubernetes.api.model.Toleration;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.VolumeBuilder;
 import io.fabric8.kubernetes.api.model.VolumeMount;
@@ -25,6 +24,7 @@ import io.fabric8.kubernetes.api.model.VolumeMountBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
+import io.flynn.blobstore.api.v1alpha1.PodTemplate;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Stage;
 import java.time.Duration;
@@ -35,6 +35,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The Job that runs one stage as a one-off process of a workload: the environment, the volumes that hold configuration, the
@@ -60,7 +61,7 @@ public sealed interface StageJob {
      * @param environment ours, appended to the workload's, literal
      * @param workload whose environment is used
      * @param container of the workload; empty when it has only one
-     * @param preferences of the custom resource
+     * @param template of the custom resource
      * @param image of the pod
      * @param deadline after which Kubernetes stops the Job
      * @param backoffLimit how many pods may fail before the Job does
@@ -75,7 +76,7 @@ public sealed interface StageJob {
             List<EnvVar> environment,
             Deployment workload,
             Optional<String> container,
-            PodPreferences preferences,
+            PodTemplate template,
             PodImage image,
             Duration deadline,
             int backoffLimit,
@@ -133,9 +134,9 @@ public sealed interface StageJob {
                                 .formatted(deployment, names)));
     }
 
-    /** What is wrong with the preferences, if anything: labels by which the pod would be taken for what it is not. */
+    /** What is wrong with the template, if anything: labels by which the pod would be taken for what it is not. */
     private static Optional<String> refusal(Request request) {
-        Map<String, String> preferred = request.preferences().labels();
+        Map<String, String> preferred = request.template().metadata().labels();
         Optional<String> reserved = preferred.keySet().stream()
                 .sorted()
                 .filter(StageJob::isReserved)
@@ -208,7 +209,7 @@ public sealed interface StageJob {
                 .withNewTemplate()
                 .withNewMetadata()
                 .withLabels(labels(request))
-                .withAnnotations(new TreeMap<>(request.preferences().annotations()))
+                .withAnnotations(new TreeMap<>(request.template().metadata().annotations()))
                 .endMetadata()
                 .withSpec(pod(request, workload, container))
                 .endTemplate()
@@ -236,18 +237,14 @@ public sealed interface StageJob {
     }
 
     private static Map<String, String> labels(Request request) {
-        Map<String, String> labels = new TreeMap<>(request.preferences().labels());
+        Map<String, String> labels = new TreeMap<>(request.template().metadata().labels());
         labels.putAll(ownLabels(request));
         return labels;
     }
 
     private static PodSpec pod(Request request, PodSpec workload, Container container) {
         WorkloadVolumes volumes = WorkloadVolumes.of(workload, container);
-        PodPreferences preferences = request.preferences();
-        Map<String, String> nodeSelector = new TreeMap<>(workload.getNodeSelector());
-        nodeSelector.putAll(preferences.nodeSelector());
-        List<Toleration> tolerations = new ArrayList<>(workload.getTolerations());
-        tolerations.addAll(preferences.tolerations());
+        PodTemplate.Spec template = request.template().spec();
         return new PodSpecBuilder()
                 .withRestartPolicy("Never")
                 .withTerminationGracePeriodSeconds(TERMINATION_GRACE_SECONDS)
@@ -259,14 +256,13 @@ public sealed interface StageJob {
                         .toList())
                 .withSecurityContext(PodHardening.ofPod(
                         workload.getSecurityContext(), container.getSecurityContext(), !volumes.isEmpty()))
-                .withNodeSelector(nodeSelector)
-                .withTolerations(tolerations)
-                .withAffinity(
-                        preferences.affinity().or(() -> nodeAffinity(workload)).orElse(null))
+                .withNodeSelector(new TreeMap<>(or(template.nodeSelector(), workload.getNodeSelector())))
+                .withTolerations(or(template.tolerations(), workload.getTolerations()))
+                .withAffinity(template.affinity() == null ? nodeAffinity(workload) : template.affinity())
                 .withPriorityClassName(
-                        preferences.priorityClassName().isEmpty()
+                        template.priorityClassName() == null
                                 ? workload.getPriorityClassName()
-                                : preferences.priorityClassName())
+                                : template.priorityClassName())
                 .withSchedulerName(workload.getSchedulerName())
                 .withRuntimeClassName(workload.getRuntimeClassName())
                 .withDnsPolicy(workload.getDnsPolicy())
@@ -278,10 +274,16 @@ public sealed interface StageJob {
     }
 
     /** Only where its nodes are: affinity to other pods places the workload's replicas, and might leave no node for this pod. */
-    private static Optional<Affinity> nodeAffinity(PodSpec workload) {
-        return Optional.ofNullable(workload.getAffinity())
-                .map(Affinity::getNodeAffinity)
-                .map(nodes -> new AffinityBuilder().withNodeAffinity(nodes).build());
+    private static @Nullable Affinity nodeAffinity(PodSpec workload) {
+        return workload.getAffinity() == null || workload.getAffinity().getNodeAffinity() == null
+                ? null
+                : new AffinityBuilder()
+                        .withNodeAffinity(workload.getAffinity().getNodeAffinity())
+                        .build();
+    }
+
+    private static <T> T or(@Nullable T preferred, T otherwise) {
+        return preferred == null ? otherwise : preferred;
     }
 
     private static Container worker(Request request, Container container, WorkloadVolumes volumes) {
@@ -296,7 +298,7 @@ public sealed interface StageJob {
                         .toList())
                 .withEnvFrom(container.getEnvFrom())
                 .withEnv(WorkloadEnvironment.with(container.getEnv(), request.environment()))
-                .withResources(PodResources.of(request.preferences().resources()))
+                .withResources(PodResources.of(request.template().spec().resources()))
                 .withSecurityContext(PodHardening.ofContainer())
                 .withVolumeMounts(withTmpMount(volumes))
                 .withTerminationMessagePath("/dev/termination-log")

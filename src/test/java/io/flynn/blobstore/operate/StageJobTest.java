@@ -25,6 +25,7 @@ import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.client.utils.Serialization;
+import io.flynn.blobstore.api.v1alpha1.PodTemplate;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.testkit.Golden;
@@ -37,23 +38,23 @@ import org.junit.jupiter.api.Test;
 /** "How a pod of ours is made from the workload's", sentence by sentence; the golden files show the whole. */
 class StageJobTest {
 
-    private static final PodPreferences PREFERENCES = new PodPreferences(
-            Map.of("team", "storage"),
-            Map.of("sidecar.istio.io/inject", "false"),
-            new ResourceRequirementsBuilder()
-                    .addToLimits("memory", new Quantity("2Gi"))
-                    .addToRequests("cpu", new Quantity("3"))
-                    .build(),
-            Map.of("disk", "nvme", "arch", "arm64"),
-            List.of(new TolerationBuilder()
-                    .withKey("batch")
-                    .withOperator("Exists")
-                    .build()),
-            Optional.of(new AffinityBuilder()
-                    .withNewNodeAffinity()
-                    .endNodeAffinity()
-                    .build()),
-            "batch");
+    private static final PodTemplate TEMPLATE = new PodTemplate(
+            new PodTemplate.Metadata(Map.of("team", "storage"), Map.of("sidecar.istio.io/inject", "false")),
+            new PodTemplate.Spec(
+                    new ResourceRequirementsBuilder()
+                            .addToLimits("memory", new Quantity("2Gi"))
+                            .addToRequests("cpu", new Quantity("3"))
+                            .build(),
+                    Map.of("disk", "nvme", "arch", "arm64"),
+                    List.of(new TolerationBuilder()
+                            .withKey("batch")
+                            .withOperator("Exists")
+                            .build()),
+                    new AffinityBuilder()
+                            .withNewNodeAffinity()
+                            .endNodeAffinity()
+                            .build(),
+                    "batch"));
 
     @Test
     void wholeJobOfAPlainWorkload() {
@@ -62,14 +63,14 @@ class StageJobTest {
 
     @Test
     void wholeJobOfAWorkloadThatHasEverything() {
-        Golden.assertMatches("operate/stagejob/full.yaml", Serialization.asYaml(job(workload(), PREFERENCES)));
+        Golden.assertMatches("operate/stagejob/full.yaml", Serialization.asYaml(job(workload(), TEMPLATE)));
     }
 
     @Test
     void environmentComesVerbatimAndInOrderThenOurs() {
         Container theirs =
                 workload().getSpec().getTemplate().getSpec().getContainers().get(1);
-        Container ours = worker(job(workload(), PodPreferences.NONE));
+        Container ours = worker(job(workload(), PodTemplate.EMPTY));
 
         assertThat(ours.getEnvFrom()).isEqualTo(theirs.getEnvFrom());
         assertThat(ours.getEnv())
@@ -86,7 +87,7 @@ class StageJobTest {
 
     @Test
     void dollarsAreEscapedOnlyInWhatWeAdd() {
-        Container worker = worker(job(workload(), PodPreferences.NONE));
+        Container worker = worker(job(workload(), PodTemplate.EMPTY));
 
         assertThat(value(worker, "GREETING")).isEqualTo("$(PGHOST) costs $$5");
         assertThat(value(worker, "BACKEND_S3MAIN"))
@@ -96,7 +97,7 @@ class StageJobTest {
 
     @Test
     void secretsStayReferences() {
-        EnvVar secret = worker(job(workload(), PodPreferences.NONE)).getEnv().getLast();
+        EnvVar secret = worker(job(workload(), PodTemplate.EMPTY)).getEnv().getLast();
 
         assertThat(secret.getValue()).isNull();
         assertThat(secret.getValueFrom().getSecretKeyRef().getName()).isEqualTo("s3main");
@@ -104,7 +105,7 @@ class StageJobTest {
 
     @Test
     void containersNameIsKeptAndItsImageAndCommandAreNot() {
-        Container worker = worker(job(workload(), PodPreferences.NONE));
+        Container worker = worker(job(workload(), PodTemplate.EMPTY));
 
         assertThat(worker.getName()).isEqualTo("blobstore");
         assertThat(worker.getImage()).isEqualTo("registry/blobstore:1");
@@ -113,14 +114,14 @@ class StageJobTest {
         assertThat(worker.getArgs()).startsWith("worker", "copy");
         assertThat(worker.getPorts()).isEmpty();
         assertThat(worker.getReadinessProbe()).isNull();
-        assertThat(pod(job(workload(), PodPreferences.NONE)).getImagePullSecrets())
+        assertThat(pod(job(workload(), PodTemplate.EMPTY)).getImagePullSecrets())
                 .extracting("name")
                 .containsExactly("pull");
     }
 
     @Test
     void onlyMountedVolumesThatHoldConfigurationComeAlong() {
-        PodSpec pod = pod(job(workload(), PodPreferences.NONE));
+        PodSpec pod = pod(job(workload(), PodTemplate.EMPTY));
 
         assertThat(pod.getVolumes())
                 .extracting(Volume::getName)
@@ -138,7 +139,7 @@ class StageJobTest {
 
     @Test
     void noTokenOfTheClusterComesAlong() {
-        PodSpec pod = pod(job(workload(), PodPreferences.NONE));
+        PodSpec pod = pod(job(workload(), PodTemplate.EMPTY));
 
         assertThat(pod.getAutomountServiceAccountToken()).isFalse();
         assertThat(pod.getVolumes().get(2).getProjected().getSources())
@@ -148,7 +149,7 @@ class StageJobTest {
 
     @Test
     void accountGroupAndSchedulingAreTheWorkloads() {
-        PodSpec pod = pod(job(workload(), PodPreferences.NONE));
+        PodSpec pod = pod(job(workload(), PodTemplate.EMPTY));
 
         assertThat(pod.getServiceAccountName()).isEqualTo("blobstore");
         assertThat(pod.getSecurityContext().getFsGroup()).isEqualTo(2000);
@@ -162,15 +163,15 @@ class StageJobTest {
 
     @Test
     void affinityToOtherPodsIsNotTaken() {
-        PodSpec pod = pod(job(workload(), PodPreferences.NONE));
+        PodSpec pod = pod(job(workload(), PodTemplate.EMPTY));
 
         assertThat(pod.getAffinity().getNodeAffinity()).isNotNull();
         assertThat(pod.getAffinity().getPodAntiAffinity()).isNull();
     }
 
     @Test
-    void preferencesAreMerged() {
-        Job job = job(workload(), PREFERENCES);
+    void templateGoesBeforeTheWorkload() {
+        Job job = job(workload(), TEMPLATE);
         PodSpec pod = pod(job);
 
         assertThat(job.getSpec().getTemplate().getMetadata().getLabels())
@@ -178,14 +179,14 @@ class StageJobTest {
                 .containsEntry(Labels.COMPONENT, "worker")
                 .containsEntry(Labels.MIGRATION, "pg-to-s3");
         assertThat(pod.getNodeSelector()).isEqualTo(Map.of("disk", "nvme", "arch", "arm64"));
-        assertThat(pod.getTolerations()).extracting(Toleration::getKey).containsExactly("storage", "batch");
+        assertThat(pod.getTolerations()).extracting(Toleration::getKey).containsExactly("batch");
         assertThat(pod.getPriorityClassName()).isEqualTo("batch");
-        assertThat(pod.getAffinity()).isEqualTo(PREFERENCES.affinity().get());
+        assertThat(pod.getAffinity()).isEqualTo(TEMPLATE.spec().affinity());
     }
 
     @Test
     void whoGivesOneSideOfAResourceGetsAValidPair() {
-        ResourceRequirements resources = worker(job(workload(), PREFERENCES)).getResources();
+        ResourceRequirements resources = worker(job(workload(), TEMPLATE)).getResources();
 
         assertThat(resources.getLimits())
                 .containsEntry("memory", new Quantity("2Gi"))
@@ -207,7 +208,7 @@ class StageJobTest {
 
     @Test
     void neverTheWorkloadsLabels() {
-        assertThat(job(workload(), PodPreferences.NONE)
+        assertThat(job(workload(), PodTemplate.EMPTY)
                         .getSpec()
                         .getTemplate()
                         .getMetadata()
@@ -264,12 +265,12 @@ class StageJobTest {
 
     @Test
     void containerThatIsNotNamedOrNotThereIsRefused() {
-        assertThat(StageJob.of(request(workload(), Optional.empty(), PodPreferences.NONE)))
+        assertThat(StageJob.of(request(workload(), Optional.empty(), PodTemplate.EMPTY)))
                 .isEqualTo(
                         new StageJob.Refused(
                                 Reasons.CONTAINER_AMBIGUOUS,
                                 "Deployment blobstore has the containers proxy, blobstore: name the blobstore's in spec.workload.container"));
-        assertThat(StageJob.of(request(workload(), Optional.of("web"), PodPreferences.NONE)))
+        assertThat(StageJob.of(request(workload(), Optional.of("web"), PodTemplate.EMPTY)))
                 .isEqualTo(
                         new StageJob.Refused(
                                 Reasons.CONTAINER_UNKNOWN,
@@ -278,7 +279,7 @@ class StageJobTest {
 
     @Test
     void podIsRestricted() {
-        for (Job job : List.of(job(workload(), PREFERENCES), job())) {
+        for (Job job : List.of(job(workload(), TEMPLATE), job())) {
             PodSpec pod = pod(job);
             Container worker = worker(job);
 
@@ -358,11 +359,11 @@ class StageJobTest {
                 .endSpec()
                 .build();
 
-        assertThat(pod(job(named, PodPreferences.NONE)).getVolumes())
+        assertThat(pod(job(named, PodTemplate.EMPTY)).getVolumes())
                 .extracting(Volume::getName)
                 .contains("tmp", "blobstore-tmp")
                 .doesNotHaveDuplicates();
-        assertThat(worker(job(placed, PodPreferences.NONE)).getVolumeMounts())
+        assertThat(worker(job(placed, PodTemplate.EMPTY)).getVolumeMounts())
                 .extracting(VolumeMount::getMountPath)
                 .containsOnlyOnce("/tmp");
     }
@@ -428,25 +429,24 @@ class StageJobTest {
                 .allMatch(value -> value.matches("[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"));
     }
 
-    private static void assertRefused(Deployment workload, PodPreferences preferences, String reason, String message) {
+    private static void assertRefused(Deployment workload, PodTemplate template, String reason, String message) {
         Optional<String> container =
                 workload.getSpec().getTemplate().getSpec().getContainers().size() > 1
                         ? Optional.of("blobstore")
                         : Optional.empty();
-        assertThat(StageJob.of(request(workload, container, preferences)))
+        assertThat(StageJob.of(request(workload, container, template)))
                 .isInstanceOfSatisfying(StageJob.Refused.class, refused -> {
                     assertThat(refused.reason()).isEqualTo(reason);
                     assertThat(refused.message()).contains(message);
                 });
     }
 
-    private static PodPreferences labels(Map<String, String> labels) {
-        return new PodPreferences(
-                labels, Map.of(), new ResourceRequirements(), Map.of(), List.of(), Optional.empty(), "");
+    private static PodTemplate labels(Map<String, String> labels) {
+        return new PodTemplate(new PodTemplate.Metadata(labels, Map.of()), PodTemplate.EMPTY.spec());
     }
 
     private static long user(Deployment workload) {
-        return pod(job(workload, PodPreferences.NONE)).getSecurityContext().getRunAsUser();
+        return pod(job(workload, PodTemplate.EMPTY)).getSecurityContext().getRunAsUser();
     }
 
     private static PodSpec pod(Job job) {

@@ -7,6 +7,7 @@ import io.fabric8.kubernetes.api.model.GenericKubernetesResourceBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.client.utils.Serialization;
+import io.flynn.blobstore.api.v1alpha1.PodTemplate;
 import io.flynn.blobstore.decide.Stage;
 import java.io.IOException;
 import java.io.InputStream;
@@ -55,7 +56,7 @@ final class StageJobs {
         return resource("operate/workload-plain.yaml", Deployment.class);
     }
 
-    static StageJob.Request request(Deployment workload, Optional<String> container, PodPreferences preferences) {
+    static StageJob.Request request(Deployment workload, Optional<String> container, PodTemplate template) {
         return new StageJob.Request(
                 OWNER,
                 Labels.MIGRATION,
@@ -65,26 +66,26 @@ final class StageJobs {
                 OURS,
                 workload,
                 container,
-                preferences,
+                template,
                 IMAGE,
                 Duration.ofHours(24),
                 6,
                 Duration.ofDays(1));
     }
 
-    static Job job(Deployment workload, PodPreferences preferences) {
+    static Job job(Deployment workload, PodTemplate template) {
         Optional<String> container =
                 workload.getSpec().getTemplate().getSpec().getContainers().size() > 1
                         ? Optional.of("blobstore")
                         : Optional.empty();
-        return switch (StageJob.of(request(workload, container, preferences))) {
+        return switch (StageJob.of(request(workload, container, template))) {
             case StageJob.Built built -> built.job();
             case StageJob.Refused refused -> throw new AssertionError(refused.toString());
         };
     }
 
     static Job job() {
-        return job(plainWorkload(), PodPreferences.NONE);
+        return job(plainWorkload(), PodTemplate.EMPTY);
     }
 
     private static <T> T resource(String path, Class<T> type) {
