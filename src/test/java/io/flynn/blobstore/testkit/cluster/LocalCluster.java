@@ -1,0 +1,70 @@
+package io.flynn.blobstore.testkit.cluster;
+
+import io.fabric8.kubernetes.client.Config;
+import io.fabric8.kubernetes.client.ConfigBuilder;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+
+/**
+ * A Kubernetes in this process, on a loopback port.
+ *
+ * <p>Thread-safe. Clients talk to it over plain HTTP, so that other processes can too: {@link #kubeconfig} writes what they need. The bearer
+ * token in it is the user's name, by which {@link #calls} tells apart who asked for what; everybody may do everything.
+ */
+public final class LocalCluster implements AutoCloseable {
+
+    private final ApiCalls calls = new ApiCalls();
+    private final ApiServer api;
+    private final HttpFront http;
+
+    private LocalCluster() throws IOException {
+        api = new ApiServer(new ObjectStore(), new ResourceTypes(), InstantSource.system());
+        http = new HttpFront(api, PodLogs.NONE, calls);
+    }
+
+    /** An API server and the namespace {@code default}. */
+    public static LocalCluster start() throws IOException {
+        return new LocalCluster();
+    }
+
+    public String url() {
+        return http.url();
+    }
+
+    /** Every request that came over HTTP, and failures to order. */
+    public ApiCalls calls() {
+        return calls;
+    }
+
+    /** A client that says it is {@code user}; the caller closes it. */
+    public KubernetesClient client(String user, String namespace) {
+        Config config = new ConfigBuilder(Config.empty())
+                .withMasterUrl(url())
+                .withOauthToken(user)
+                .withNamespace(namespace)
+                .withRequestRetryBackoffLimit(0)
+                .build();
+        return new KubernetesClientBuilder().withConfig(config).build();
+    }
+
+    /** Writes a kubeconfig for {@code user} into {@code file}. */
+    public Path kubeconfig(Path file, String user, String namespace) throws IOException {
+        return Files.writeString(file, """
+                apiVersion: v1
+                kind: Config
+                clusters: [{name: local, cluster: {server: "%s"}}]
+                users: [{name: "%s", user: {token: "%s"}}]
+                contexts: [{name: local, context: {cluster: local, user: "%s", namespace: "%s"}}]
+                current-context: local
+                """.formatted(url(), user, user, user, namespace));
+    }
+
+    @Override
+    public void close() {
+        http.close();
+    }
+}
