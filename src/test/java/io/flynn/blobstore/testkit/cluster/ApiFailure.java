@@ -16,8 +16,10 @@ final class ApiFailure extends RuntimeException {
             return new Cause("FieldValueRequired", field, "Required value");
         }
 
+        /** @param value as JSON; empty to leave it out of the message */
         static Cause invalid(String field, String value, String detail) {
-            return new Cause("FieldValueInvalid", field, "Invalid value: %s: %s".formatted(value, detail));
+            String shown = value.isEmpty() ? "" : value + ": ";
+            return new Cause("FieldValueInvalid", field, "Invalid value: " + shown + detail);
         }
 
         static Cause forbidden(String field, String detail) {

@@ -70,9 +70,9 @@ final class BuiltInRules {
         String restart = Json.text(spec.path("template").path("spec"), "restartPolicy");
         if (!restart.equals("Never") && !restart.equals("OnFailure")) {
             causes.add(new Cause(
-                    "FieldValueNotSupported",
+                    "FieldValueRequired",
                     "spec.template.spec.restartPolicy",
-                    "Unsupported value: \"%s\": supported values: \"OnFailure\", \"Never\"".formatted(restart)));
+                    "Required value: valid values: \"OnFailure\", \"Never\""));
         }
         if (spec.has("podFailurePolicy") && !restart.equals("Never")) {
             causes.add(Cause.invalid(

@@ -181,12 +181,9 @@ final class CelRules {
         };
     }
 
-    /** Kubernetes shows scalars as they are, and the rest by its type. */
+    /** Kubernetes shows scalars, and leaves out what is larger. */
     private static String shown(JsonNode value) {
-        if (value.isObject()) {
-            return "\"object\"";
-        }
-        return value.isArray() ? "\"array\"" : value.toString();
+        return value.isContainerNode() ? "" : value.toString();
     }
 
     private static Object plain(JsonNode node) {
