@@ -10,6 +10,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletionException;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.core.async.AsyncResponseTransformer;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
 import software.amazon.awssdk.regions.Region;
@@ -61,6 +62,23 @@ public final class Bucket implements AutoCloseable {
             if (e.getCause() instanceof NoSuchKeyException) {
                 return Optional.empty();
             }
+            throw new IOException("object " + key, e.getCause());
+        }
+    }
+
+    public void write(String key, byte[] bytes) throws IOException {
+        try {
+            s3.putObject(request -> request.bucket(location.name()).key(key), AsyncRequestBody.fromBytes(bytes))
+                    .join();
+        } catch (CompletionException e) {
+            throw new IOException("object " + key, e.getCause());
+        }
+    }
+
+    public void delete(String key) throws IOException {
+        try {
+            s3.deleteObject(request -> request.bucket(location.name()).key(key)).join();
+        } catch (CompletionException e) {
             throw new IOException("object " + key, e.getCause());
         }
     }

@@ -78,6 +78,8 @@ public final class Truth {
      * Reads one blob in every way, while others may be changing and moving it.
      *
      * @return what is wrong, one line each
+     * @throws IOException if the blobstore or the bucket couldn't be asked, or refused to answer
+     * @throws SQLException if the database couldn't be asked
      */
     public List<String> check(String name) throws SQLException, IOException, InterruptedException {
         List<Problem> problems = new ArrayList<>();
@@ -94,7 +96,11 @@ public final class Truth {
     public Verdict verdict(Set<String> idsBefore) throws SQLException, IOException, InterruptedException {
         List<Problem> problems = new ArrayList<>();
         for (String name : ledger.names()) {
-            checkOverHttp(name, problems);
+            try {
+                checkOverHttp(name, problems);
+            } catch (IOException e) {
+                problems.add(new Problem(Kind.LOST, name, "over HTTP: " + e));
+            }
             checkInDatabase(name, problems);
         }
         Map<String, Row> rows = stored.rows();
@@ -123,13 +129,9 @@ public final class Truth {
                 .count();
     }
 
-    private void checkOverHttp(String name, List<Problem> problems) throws InterruptedException {
+    private void checkOverHttp(String name, List<Problem> problems) throws IOException, InterruptedException {
         Ledger.Reading reading = ledger.read(name);
-        try {
-            judge(name, "over HTTP", reading, blobstore.get(name), problems);
-        } catch (IOException e) {
-            problems.add(new Problem(Kind.LOST, name, "over HTTP: " + e));
-        }
+        judge(name, "over HTTP", reading, blobstore.get(name), problems);
     }
 
     private void checkInDatabase(String name, List<Problem> problems) throws SQLException, IOException {
