@@ -96,4 +96,30 @@ public final class Reasons {
     public static final String REPORT_LOST = "ReportLost";
     /** The stage's pod is at work. */
     public static final String RUNNING = "Running";
+
+    // How a migration stands
+    /** Its turn has not come. */
+    public static final String PENDING = "Pending";
+    /** The spec doesn't ask for this stage. */
+    public static final String NOT_REQUESTED = "NotRequested";
+    /** A plan was asked for, and is there to be read. */
+    public static final String PLAN_READY = "PlanReady";
+    /** Ended by spec.cancel. */
+    public static final String CANCELED = "Canceled";
+    /** Paused by spec.suspend. */
+    public static final String SUSPENDED = "Suspended";
+    /** A pod finishes what it has in flight before the migration rests. */
+    public static final String STOPPING = "Stopping";
+    /** A stage failed, and its own words are lost. */
+    public static final String STAGE_FAILED = "StageFailed";
+    /** The BlobstoreBackend that the migration names doesn't exist. */
+    public static final String BACKEND_NOT_FOUND = "BackendNotFound";
+    /** The target isn't ready; its own conditions say why. */
+    public static final String TARGET_NOT_READY = "TargetNotReady";
+    /** Rows name the target, but pods of the workload don't have it any more. */
+    public static final String TARGET_LOST = "TargetLost";
+    /** The target is configured in another Deployment than the one whose blobs are to move. */
+    public static final String TARGET_OF_ANOTHER_WORKLOAD = "TargetOfAnotherWorkload";
+    /** The Deployment doesn't exist. */
+    public static final String WORKLOAD_MISSING = "WorkloadMissing";
 }

@@ -1,0 +1,349 @@
+package io.flynn.blobstore.decide;
+
+import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Workload;
+import io.flynn.blobstore.decide.MigrationState.Standing;
+import io.flynn.blobstore.decide.StageLedger.Entry;
+import io.flynn.blobstore.decide.StageLedger.State;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What to do next with a migration. Pure. The ledger is to be written before the action is carried out: an operator that dies
+ * between the two finds a running stage without its Job, and makes it.
+ *
+ * @param action at most one
+ * @param ledger to remember
+ * @param conditions all of them, in order
+ * @param phase one word for people
+ * @param message one line for people
+ * @param over whether nothing more will be done by itself
+ * @param nextLook after how long to look again without being told; empty when only a change can matter
+ */
+public record MigrationDecision(
+        Action action,
+        StageLedger ledger,
+        List<Condition> conditions,
+        String phase,
+        String message,
+        boolean over,
+        Optional<Duration> nextLook) {
+
+    /** What to do to the world. */
+    public sealed interface Action {
+
+        record Nothing() implements Action {}
+
+        /** Make the Job of this attempt, unless it exists. */
+        record Start(Stage stage, int attempt) implements Action {}
+
+        /** Delete the Job of this attempt and with it its pod, which finishes what it has in flight. */
+        record Stop(Stage stage, int attempt) implements Action {}
+    }
+
+    /** How often a worker's progress is read. */
+    public static final Duration WATCH = Duration.ofSeconds(10);
+
+    /** A pod drains in seconds. */
+    private static final Duration STOPPING = Duration.ofSeconds(2);
+
+    /** For what somebody else does, where an event may be missed or there is none. */
+    private static final Duration WAIT = Duration.ofSeconds(10);
+
+    /** After this many vacuums that could not be done, the space stays for another day: the blobs are moved. */
+    private static final int VACUUMS_MAX = 5;
+
+    private static final Action NOTHING = new Action.Nothing();
+
+    public static MigrationDecision decide(MigrationFacts facts) {
+        StageLedger planned = facts.ledger().skipping(facts.spec().unwanted());
+        Optional<Settled> settled =
+                planned.running().flatMap(entry -> facts.run().flatMap(run -> settled(planned, entry, run, facts)));
+        StageLedger ledger = settled.map(Settled::ledger).orElse(planned);
+        if (facts.specChanged() && settled.isEmpty() && !facts.spec().suspend()) {
+            ledger = ledger.retriedOnRequest();
+        }
+        return new Chain(facts, ledger, settled).decide();
+    }
+
+    /** How the running stage's attempt ended, and what that makes of the ledger. */
+    record Settled(Stage stage, StageLedger ledger, String reason, String message) {}
+
+    private static Optional<Settled> settled(StageLedger ledger, Entry entry, StageRun run, MigrationFacts facts) {
+        return switch (run) {
+            case StageRun.Running running -> Optional.empty();
+            case StageRun.Lost lost -> Optional.of(lost(ledger, entry, lost, facts));
+            case StageRun.Ended ended -> Optional.of(ended(ledger, entry, ended.report(), facts.now()));
+        };
+    }
+
+    private static Settled lost(StageLedger ledger, Entry entry, StageRun.Lost lost, MigrationFacts facts) {
+        // A full vacuum holds everybody up: never a second one without being asked.
+        boolean once = entry.stage() == Stage.VACUUM && facts.spec().fullVacuum();
+        StageLedger next =
+                once ? ledger.failed(entry.stage(), facts.now()) : ledger.retried(entry.stage(), facts.now());
+        return new Settled(entry.stage(), next, Reasons.REPORT_LOST, lost.message());
+    }
+
+    private static Settled ended(StageLedger ledger, Entry entry, StageReport report, Instant now) {
+        Stage stage = entry.stage();
+        StageLedger next = switch (report.outcome()) {
+            case DONE ->
+                report.reason().equals(Reasons.BLOBS_REMAIN) ? ledger.copiedAgain(now) : ledger.done(stage, now);
+            case RETRY ->
+                stage == Stage.VACUUM && entry.attempts() >= VACUUMS_MAX
+                        ? ledger.failed(stage, now)
+                        : ledger.retried(stage, now);
+            case FAILED, USAGE -> ledger.failed(stage, now);
+        };
+        return new Settled(stage, next, report.reason(), report.message());
+    }
+
+    /** The questions, in their order; the first that applies decides. */
+    private record Chain(MigrationFacts facts, StageLedger ledger, Optional<Settled> settled) {
+
+        MigrationDecision decide() {
+            if (ledger.current().isEmpty()) {
+                return complete();
+            }
+            if (facts.spec().cancel()) {
+                return halted(
+                        Standing.CANCELED,
+                        Reasons.CANCELED,
+                        "canceled; blobs that were moved stay moved",
+                        "the running stage is being stopped, as asked by spec.cancel");
+            }
+            if (facts.spec().suspend()) {
+                return halted(
+                        Standing.SUSPENDED,
+                        Reasons.SUSPENDED,
+                        "suspended; set spec.suspend to false to go on",
+                        "the running stage is being stopped, as asked by spec.suspend");
+            }
+            Optional<Entry> failed = ledger.failed();
+            if (failed.isPresent()) {
+                return stalled(failed.get());
+            }
+            return obstacle().map(this::held).orElseGet(this::onward);
+        }
+
+        private MigrationDecision complete() {
+            return facts.spec().planOnly()
+                    ? at(NOTHING, Standing.COMPLETE, Reasons.PLAN_READY, "the plan is ready; nothing was changed", null)
+                    : at(NOTHING, Standing.COMPLETE, Reasons.DONE, "all blobs are at the target, and proven", null);
+        }
+
+        private MigrationDecision halted(Standing standing, String reason, String message, String meanwhile) {
+            return stopping(Reasons.STOPPING, meanwhile).orElseGet(() -> {
+                StageLedger rested = ledger.running()
+                        .map(entry -> ledger.stopped(entry.stage()))
+                        .orElse(ledger);
+                return at(NOTHING, rested, standing, reason, message, null);
+            });
+        }
+
+        /** The running stage's Job goes first, and its pod: until both are gone, nothing is said to be at rest. */
+        private Optional<MigrationDecision> stopping(String reason, String message) {
+            Optional<Entry> running = ledger.running();
+            if (running.isPresent() && facts.run().isPresent()) {
+                Entry entry = running.get();
+                return Optional.of(at(
+                        new Action.Stop(entry.stage(), entry.attempts()),
+                        Standing.RECONCILING,
+                        reason,
+                        message,
+                        STOPPING));
+            }
+            return facts.podsAlive()
+                    ? Optional.of(at(NOTHING, Standing.RECONCILING, reason, message, STOPPING))
+                    : Optional.empty();
+        }
+
+        private MigrationDecision stalled(Entry failed) {
+            Optional<Condition> before = Optional.ofNullable(facts.before().get(MigrationState.STALLED))
+                    .filter(Condition::isTrue);
+            String reason = settled.map(Settled::reason)
+                    .or(() -> before.map(Condition::reason))
+                    .orElse(Reasons.STAGE_FAILED);
+            String message = settled.map(
+                            end -> "%s: %s; then set spec.suspend to true and back to false, and the stage runs again"
+                                    .formatted(failed.stage().word(), end.message()))
+                    .or(() -> before.map(Condition::message))
+                    .orElseGet(() -> "the %s stage failed; set spec.suspend to true and back to false to run it again"
+                            .formatted(failed.stage().word()));
+            return at(NOTHING, Standing.FAILED, reason, message, null);
+        }
+
+        /** What keeps the current stage from running. */
+        private record Obstacle(String reason, String message, boolean needsPerson, boolean stops) {}
+
+        private Optional<Obstacle> obstacle() {
+            Stage stage = ledger.current().orElseThrow().stage();
+            boolean runs = ledger.running().isPresent() && facts.run().isPresent();
+            return rival().or(() -> stage == Stage.VACUUM ? Optional.empty() : target())
+                    .or(() -> runs ? Optional.empty() : workload())
+                    .filter(obstacle -> !runs || obstacle.stops());
+        }
+
+        private Optional<Obstacle> rival() {
+            return facts.rival()
+                    .map(name -> new Obstacle(
+                            Reasons.ANOTHER_MIGRATION,
+                            "BlobMigration %s of the same workload goes first".formatted(name),
+                            false,
+                            true));
+        }
+
+        private Optional<Obstacle> target() {
+            return switch (facts.target()) {
+                case Target.Missing missing ->
+                    Optional.of(new Obstacle(
+                            Reasons.BACKEND_NOT_FOUND,
+                            "there is no BlobstoreBackend %s in this namespace: create it".formatted(missing.name()),
+                            false,
+                            true));
+                case Target.Present present -> target(present);
+            };
+        }
+
+        private Optional<Obstacle> target(Target.Present target) {
+            String name = target.name();
+            if (!target.workload().equals(facts.workload().name())) {
+                return Optional.of(new Obstacle(
+                        Reasons.TARGET_OF_ANOTHER_WORKLOAD,
+                        "BlobstoreBackend %s belongs to Deployment %s, not to %s: make another BlobMigration, with the right spec.to or spec.workload.name"
+                                .formatted(
+                                        name,
+                                        target.workload(),
+                                        facts.workload().name()),
+                        true,
+                        true));
+            }
+            if (!target.configured() && ledger.mayHaveMovedRows()) {
+                return Optional.of(new Obstacle(
+                        Reasons.TARGET_LOST,
+                        "rows name BlobstoreBackend %s, but not every pod of Deployment %s has it any more, so blobs can't be read: let the operator's entries in its environment be; %s"
+                                .formatted(name, target.workload(), target.state()),
+                        false,
+                        true));
+            }
+            if (target.leaving()) {
+                return Optional.of(new Obstacle(
+                        Reasons.TARGET_NOT_READY,
+                        "BlobstoreBackend %s is being deleted".formatted(name),
+                        false,
+                        !target.isDefault()));
+            }
+            if (!target.ready() || !target.configured()) {
+                return Optional.of(new Obstacle(
+                        Reasons.TARGET_NOT_READY,
+                        "BlobstoreBackend %s is not ready: %s".formatted(name, target.state()),
+                        false,
+                        !target.configured() || !target.isDefault()));
+            }
+            return target.isDefault()
+                    ? Optional.empty()
+                    : Optional.of(new Obstacle(
+                            Reasons.TARGET_NOT_DEFAULT,
+                            "new blobs don't go to BlobstoreBackend %s, so copying would never end: set its spec.default to true"
+                                    .formatted(name),
+                            false,
+                            true));
+        }
+
+        private Optional<Obstacle> workload() {
+            return switch (facts.workload()) {
+                case Workload.Usable usable -> Optional.empty();
+                case Workload.Missing missing ->
+                    Optional.of(new Obstacle(
+                            Reasons.WORKLOAD_MISSING,
+                            "there is no Deployment %s in this namespace: create it".formatted(missing.name()),
+                            false,
+                            false));
+                case Workload.Unusable unusable ->
+                    Optional.of(new Obstacle(unusable.reason(), unusable.message(), true, false));
+            };
+        }
+
+        private MigrationDecision held(Obstacle obstacle) {
+            return stopping(obstacle.reason(), obstacle.message()).orElseGet(() -> {
+                StageLedger rested = ledger.running()
+                        .map(entry -> ledger.stopped(entry.stage()))
+                        .orElse(ledger);
+                Standing standing = obstacle.needsPerson() ? Standing.STALLED : Standing.RECONCILING;
+                return at(NOTHING, rested, standing, obstacle.reason(), obstacle.message(), WAIT);
+            });
+        }
+
+        private MigrationDecision onward() {
+            Entry entry = ledger.current().orElseThrow();
+            if (entry.state() == State.RUNNING) {
+                return facts.run()
+                        .filter(run -> settled.isEmpty())
+                        .map(run -> watched(run))
+                        .orElseGet(() -> start(ledger, entry));
+            }
+            Instant due = entry.due(facts.now());
+            if (due.isAfter(facts.now())) {
+                return waiting(Duration.between(facts.now(), due));
+            }
+            StageLedger started = ledger.started(entry.stage(), facts.now());
+            return start(started, started.of(entry.stage()));
+        }
+
+        private MigrationDecision watched(StageRun run) {
+            return run instanceof StageRun.Running running
+                    ? at(NOTHING, Standing.RECONCILING, running.reason(), running.message(), WATCH)
+                    : waiting(WATCH);
+        }
+
+        private MigrationDecision start(StageLedger started, Entry entry) {
+            return at(
+                    new Action.Start(entry.stage(), entry.attempts()),
+                    started,
+                    Standing.RECONCILING,
+                    Reasons.RUNNING,
+                    "the %s stage is starting".formatted(entry.stage().word()),
+                    WATCH);
+        }
+
+        /** Between two attempts the last one's reason stays, for it is what the next one is waited for. */
+        private MigrationDecision waiting(Duration rest) {
+            Optional<Condition> before = Optional.ofNullable(facts.before().get(MigrationState.RECONCILING))
+                    .filter(Condition::isTrue);
+            String reason = settled.map(Settled::reason)
+                    .or(() -> before.map(Condition::reason))
+                    .orElse(Reasons.PENDING);
+            String message = settled.map(Settled::message)
+                    .or(() -> before.map(Condition::message))
+                    .orElse("");
+            return at(NOTHING, Standing.RECONCILING, reason, message, rest);
+        }
+
+        private MigrationDecision at(
+                Action action, Standing standing, String reason, String message, @Nullable Duration nextLook) {
+            return at(action, ledger, standing, reason, message, nextLook);
+        }
+
+        private MigrationDecision at(
+                Action action,
+                StageLedger next,
+                Standing standing,
+                String reason,
+                String message,
+                @Nullable Duration nextLook) {
+            MigrationState state = new MigrationState(next, standing, reason, message);
+            return new MigrationDecision(
+                    action,
+                    next,
+                    state.conditions(settled, facts.before()),
+                    state.phase(),
+                    message,
+                    standing.isFinal(),
+                    Optional.ofNullable(nextLook));
+        }
+    }
+}
