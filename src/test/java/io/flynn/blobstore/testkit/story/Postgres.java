@@ -2,46 +2,33 @@ package io.flynn.blobstore.testkit.story;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 
 /**
- * A real PostgreSQL of the story's own, which can be restarted: its data outlive it. The blobstore's databases belong to a role
- * that is no superuser, as they do in most places.
+ * A real PostgreSQL of the story's own, which may crash. The blobstore's databases belong to a role that is no superuser, as they
+ * do in most places.
  */
 final class Postgres implements AutoCloseable {
 
     static final String ROLE = "blobstore";
     static final String PASSWORD = "blobstore-password";
 
-    private static final Duration STOP_PATIENCE = Duration.ofSeconds(30);
+    private static final Duration RECOVERY_MAX = Duration.ofSeconds(30);
 
-    private final Path data;
-    private EmbeddedPostgres server;
+    private final EmbeddedPostgres server;
 
-    private Postgres(Path data, EmbeddedPostgres server) {
-        this.data = data;
+    private Postgres(EmbeddedPostgres server) {
         this.server = server;
     }
 
-    /**
-     * @param data an empty folder
-     */
-    static Postgres start(Path data) throws IOException, SQLException {
-        Postgres postgres = new Postgres(data, builder(data).start());
+    static Postgres start() throws IOException, SQLException {
+        // A machine that loses power is not part of the story; a server that is killed is, and keeps what it wrote.
+        Postgres postgres = new Postgres(
+                EmbeddedPostgres.builder().setServerConfig("fsync", "off").start());
         postgres.superuser().execute("CREATE ROLE %s LOGIN PASSWORD '%s'".formatted(ROLE, PASSWORD));
         return postgres;
-    }
-
-    private static EmbeddedPostgres.Builder builder(Path data) {
-        // A machine that loses power is not part of the story; a server that is killed is, and keeps what it wrote.
-        return EmbeddedPostgres.builder()
-                .setDataDirectory(data)
-                .setCleanDataDirectory(false)
-                .setServerConfig("fsync", "off");
     }
 
     /** A new, empty database that {@link #ROLE} owns. */
@@ -50,18 +37,31 @@ final class Postgres implements AutoCloseable {
         return new Database("127.0.0.1", server.getPort(), name, ROLE, PASSWORD);
     }
 
-    /** Cuts every connection at once, as a crash does, and starts again on the same port and data. */
-    void restart() throws IOException, InterruptedException {
-        int port = server.getPort();
-        long pid = Long.parseLong(
-                Files.readAllLines(data.resolve("postmaster.pid")).getFirst());
-        ProcessHandle postmaster = ProcessHandle.of(pid).orElseThrow();
-        new ProcessBuilder("kill", "-QUIT", Long.toString(pid)).start().waitFor();
-        postmaster
-                .onExit()
-                .orTimeout(STOP_PATIENCE.toSeconds(), TimeUnit.SECONDS)
-                .join();
-        server = builder(data).setPort(port).start();
+    /**
+     * Kills one of its processes, whereupon it cuts every connection, recovers from its log and starts again. Returns when it
+     * takes connections.
+     */
+    void crash() throws SQLException, InterruptedException {
+        try (Connection doomed = superuser().connect()) {
+            long pid = Database.number(doomed, "SELECT pg_backend_pid()");
+            ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+            ProcessHandle.of(pid).ifPresent(process -> process.onExit().join());
+        }
+        long deadline = System.nanoTime() + RECOVERY_MAX.toNanos();
+        while (!isUp()) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException("PostgreSQL did not recover in " + RECOVERY_MAX);
+            }
+            Thread.sleep(Duration.ofMillis(50));
+        }
+    }
+
+    private boolean isUp() {
+        try {
+            return superuser().number("SELECT 1") == 1;
+        } catch (SQLException stillRecovering) {
+            return false;
+        }
     }
 
     private Database superuser() {

@@ -1,11 +1,14 @@
 package io.flynn.blobstore.testkit.story;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -83,6 +86,21 @@ class StoryPartsIT {
             assertThat(stored.read("/no-row")).isEqualTo(Optional.empty());
             assertThat(stored.strayObjects()).isEqualTo(1);
             assertThat(Map.copyOf(stored.rows())).hasSize(3);
+        }
+    }
+
+    @Test
+    void aCrashedPostgresHasWhatWasCommitted() throws Exception {
+        try (Postgres postgres = Postgres.start()) {
+            Database database = postgres.create("blobs");
+            OldState.createSchema(database);
+            try (Connection cut = database.connect()) {
+                postgres.crash();
+
+                assertThatThrownBy(() -> Database.number(cut, "SELECT 1")).isInstanceOf(SQLException.class);
+            }
+            assertThat(database.number("SELECT count(*) FROM schema_migrations"))
+                    .isEqualTo(2);
         }
     }
 

@@ -1,9 +1,13 @@
 package io.flynn.blobstore.testkit.story;
 
+import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import java.net.URI;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * What the story runs on: a cluster with our operator in it, a database, a bucket. It happens the same in every world; only how it
@@ -30,14 +34,54 @@ public interface World {
     /** Starts the Deployment {@code blobstore}, two replicas, on PostgreSQL alone; returns its address once they are ready. */
     URI startBlobstore() throws Exception;
 
-    /** As {@code kubectl apply -f}. */
-    void apply(String yaml) throws Exception;
+    /** As {@code kubectl apply --server-side -f}. */
+    default void apply(String yaml) throws Exception {
+        kubernetes()
+                .resourceList(yaml)
+                .inNamespace(namespace())
+                .resources()
+                .forEach(resource -> resource.fieldManager("kubectl").serverSideApply());
+    }
 
     /**
      * As {@code kubectl wait --for=condition=…}: returns when the condition is True.
      *
-     * @param resource as kubectl takes it, such as {@code bm/pg-to-s3}
+     * @param resource as kubectl takes it: {@code bsb/NAME} or {@code bm/NAME}
      * @throws IllegalStateException naming the resource's conditions, if it isn't in time, or needs a person
      */
-    void await(String resource, String condition, Duration timeout) throws Exception;
+    default void await(String resource, String condition, Duration timeout) throws Exception {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        while (!isTrue(resource, condition)) {
+            if (isTrue(resource, "Stalled")) {
+                throw new IllegalStateException("%s needs a person: %s".formatted(resource, conditions(resource)));
+            }
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException(
+                        "%s is not %s after %s: %s".formatted(resource, condition, timeout, conditions(resource)));
+            }
+            Thread.sleep(Duration.ofMillis(100));
+        }
+    }
+
+    private boolean isTrue(String resource, String type) {
+        return conditions(resource).stream()
+                .anyMatch(condition -> type.equals(condition.get("type")) && "True".equals(condition.get("status")));
+    }
+
+    private List<Map<String, Object>> conditions(String resource) {
+        String[] kindAndName = resource.split("/", 2);
+        String kind = switch (kindAndName[0]) {
+            case "bsb" -> "BlobstoreBackend";
+            case "bm" -> "BlobMigration";
+            default -> throw new IllegalArgumentException(resource);
+        };
+        GenericKubernetesResource found = kubernetes()
+                .genericKubernetesResources("blobstore.flynn.io/v1alpha1", kind)
+                .inNamespace(namespace())
+                .withName(kindAndName[1])
+                .get();
+        return Optional.ofNullable(found)
+                .map(present -> present.<List<Map<String, Object>>>get("status", "conditions"))
+                .orElse(List.of());
+    }
 }
