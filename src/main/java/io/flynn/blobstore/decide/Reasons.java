@@ -122,4 +122,52 @@ public final class Reasons {
     public static final String TARGET_OF_ANOTHER_WORKLOAD = "TargetOfAnotherWorkload";
     /** The Deployment doesn't exist. */
     public static final String WORKLOAD_MISSING = "WorkloadMissing";
+
+    // A backend
+    /** All is as wanted. */
+    public static final String READY = "Ready";
+    /** A value of the spec can't be used. */
+    public static final String SPEC_INVALID = "SpecInvalid";
+    /** The endpoint is one that nobody may name, or http where only https is allowed. */
+    public static final String ENDPOINT_REFUSED = "EndpointRefused";
+    /** The Secret with the access key doesn't exist. */
+    public static final String SECRET_MISSING = "SecretMissing";
+    /** The Secret lacks a key. */
+    public static final String SECRET_KEY_MISSING = "SecretKeyMissing";
+    /** A value in the Secret can't be an access key. */
+    public static final String CREDENTIALS_INVALID = "CredentialsInvalid";
+    /** Nobody has tried yet. */
+    public static final String NOT_PROBED = "NotProbed";
+    /** A probe runs. */
+    public static final String PROBING = "Probing";
+    /** The Deployment is paused, so its pods can't get the backend. */
+    public static final String WORKLOAD_PAUSED = "WorkloadPaused";
+    /** The Deployment doesn't have the backend yet. */
+    public static final String NOT_CONFIGURED = "NotConfigured";
+    /** Pods with the new configuration replace those without. */
+    public static final String ROLLING_OUT = "RollingOut";
+    /** The rollout made no progress within the Deployment's deadline. */
+    public static final String ROLLOUT_STUCK = "RolloutStuck";
+    /** Every pod has the backend. */
+    public static final String CONFIGURED = "Configured";
+    /** Somebody else set a field that the backend needs. */
+    public static final String FIELD_CONFLICT = "FieldConflict";
+    /** Somebody takes the backend out of the Deployment again and again. */
+    public static final String OWNERSHIP_FLAPPING = "OwnershipFlapping";
+    /** Bucket, region or endpoint changed while rows use the backend. */
+    public static final String IMMUTABLE_WHILE_IN_USE = "ImmutableWhileInUse";
+    /** Another resource is the workload's default. */
+    public static final String DEFAULT_CONFLICT = "DefaultConflict";
+    /** New blobs go here. */
+    public static final String DEFAULT = "Default";
+    /** New blobs go elsewhere, as is wanted. */
+    public static final String NOT_DEFAULT = "NotDefault";
+    /** Rows use the backend. */
+    public static final String IN_USE = "InUse";
+    /** No row uses the backend. */
+    public static final String NOT_IN_USE = "NotInUse";
+    /** Nobody could count the rows. */
+    public static final String NOT_COUNTED = "NotCounted";
+    /** The backend is being taken out of the workload. */
+    public static final String REMOVING = "Removing";
 }

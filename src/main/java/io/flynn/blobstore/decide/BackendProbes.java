@@ -1,0 +1,77 @@
+package io.flynn.blobstore.decide;
+
+import io.flynn.blobstore.decide.BackendFacts.ProbeRun;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Predicate;
+
+/** What the probe Jobs say, taken together. */
+final class BackendProbes {
+
+    /** A pod for each try: often enough for somebody who has just corrected a policy and waits. */
+    static final Duration RETRY = Duration.ofMinutes(1);
+
+    private final List<ProbeRun> runs;
+    private final Instant now;
+
+    BackendProbes(List<ProbeRun> runs, Instant now) {
+        this.runs = runs;
+        this.now = now;
+    }
+
+    /** Tries the configuration right now. */
+    Optional<ProbeRun> running(String hash) {
+        return newest(
+                run -> run.isRunning() && !run.inventoryOnly() && run.hash().equals(hash));
+    }
+
+    /** Tried the configuration, and is over. */
+    Optional<ProbeRun> last(String hash) {
+        return newest(
+                run -> !run.isRunning() && !run.inventoryOnly() && run.hash().equals(hash));
+    }
+
+    Optional<ProbeRun> counting() {
+        return newest(run -> run.isRunning() && run.inventoryOnly());
+    }
+
+    /** Counted, and recently enough that the number still holds. */
+    Optional<ProbeRun> counted() {
+        return newest(run -> !run.isRunning() && run.inventoryOnly()).filter(run -> !isOlderThan(run, RETRY));
+    }
+
+    boolean isOlderThan(ProbeRun run, Duration age) {
+        return !now.isBefore(run.at().plus(age));
+    }
+
+    /** What stands in the way after this run; empty if all is well. */
+    static Optional<Obstacle> obstacle(ProbeRun run) {
+        return switch (run.run()) {
+            case StageRun.Running running -> Optional.of(Obstacle.waiting(running.reason(), running.message()));
+            case StageRun.Lost lost -> Optional.of(Obstacle.waiting(Reasons.REPORT_LOST, lost.message()));
+            case StageRun.Ended ended ->
+                switch (ended.report().outcome()) {
+                    case DONE -> Optional.empty();
+                    case RETRY ->
+                        Optional.of(Obstacle.waiting(
+                                ended.report().reason(), ended.report().message()));
+                    case FAILED, USAGE ->
+                        Optional.of(Obstacle.person(
+                                ended.report().reason(), ended.report().message()));
+                };
+        };
+    }
+
+    static OptionalLong references(ProbeRun run) {
+        return run.run() instanceof StageRun.Ended ended
+                ? ended.report().figure(StageReport.Figure.REFERENCES)
+                : OptionalLong.empty();
+    }
+
+    private Optional<ProbeRun> newest(Predicate<ProbeRun> which) {
+        return runs.reversed().stream().filter(which).findFirst();
+    }
+}
