@@ -1,0 +1,127 @@
+package io.flynn.blobstore.store.postgres;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.StorageFailure;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.util.Optional;
+
+/** Facts about a whole database that a plan or a probe needs. Reads only; thread-safe; all methods block. */
+public final class Inventory {
+
+    private static final String COUNTS = """
+            SELECT count(*) FILTER (WHERE deleted_at IS NULL), coalesce(sum(size) FILTER (WHERE deleted_at IS NULL), 0),
+                count(*) FILTER (WHERE external_id IS NOT NULL)
+            FROM files WHERE backend = ?""";
+
+    private static final String HAS_SCHEMA = """
+            SELECT count(*) = 4 FROM pg_attribute WHERE attrelid = to_regclass('files') AND NOT attisdropped
+                AND attname IN ('file_oid', 'external_id', 'backend', 'sha512')""";
+
+    private static final String LARGEST =
+            "SELECT coalesce(max(size), 0) FROM files WHERE backend = ? AND deleted_at IS NULL";
+
+    private static final String WITHOUT_DIGEST =
+            "SELECT count(*) FROM files WHERE backend = ? AND deleted_at IS NULL AND sha512 IS NULL";
+
+    /** Unlinking needs the owner's rights; {@code lo_compat_privileges} lifts that. */
+    private static final String NOT_OURS = """
+            SELECT count(*) FROM files f JOIN pg_largeobject_metadata m ON m.oid = f.file_oid
+            WHERE f.backend = ? AND f.deleted_at IS NULL AND NOT pg_has_role(m.lomowner, 'USAGE')
+                AND current_setting('lo_compat_privileges') = 'off'""";
+
+    private static final String IDENTITY = """
+            SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' || oid
+            FROM pg_database WHERE datname = current_database()""";
+
+    private final Database database;
+
+    public Inventory(Database database) {
+        this.database = database;
+    }
+
+    /**
+     * What uses a backend.
+     *
+     * @param blobs live rows
+     * @param bytes theirs
+     * @param references rows, deleted ones too, whose object may still exist
+     */
+    public record Usage(long blobs, long bytes, long references) {}
+
+    /** Empty if the database has no blobstore's tables yet: nothing uses anything then. */
+    public Optional<Usage> usage(BackendName backend) {
+        if (!hasSchema()) {
+            return Optional.empty();
+        }
+        return Optional.of(database.with("count what uses " + backend, connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(COUNTS)) {
+                statement.setString(1, backend.value());
+                try (ResultSet rows = statement.executeQuery()) {
+                    rows.next();
+                    return new Usage(rows.getLong(1), rows.getLong(2), rows.getLong(3));
+                }
+            }
+        }));
+    }
+
+    /** Whether {@code files} is there, in the form that every server since 2016 has made. */
+    public boolean hasSchema() {
+        return database.with("look at the tables", connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(HAS_SCHEMA);
+                    ResultSet rows = statement.executeQuery()) {
+                rows.next();
+                return rows.getBoolean(1);
+            }
+        });
+    }
+
+    /** @throws StorageFailure.Missing if {@link #hasSchema} says no */
+    public void requireSchema() {
+        if (!hasSchema()) {
+            throw new StorageFailure.Missing(
+                    Reasons.SCHEMA_UNKNOWN,
+                    "the database has no table files as blobstores since 2016 make it; is PGDATABASE right?",
+                    null);
+        }
+    }
+
+    /** Bytes of the largest live blob at {@code backend}. */
+    public long largestBlob(BackendName backend) {
+        return number(LARGEST, backend);
+    }
+
+    /** Live rows at {@code backend} whose digest was never recorded. */
+    public long withoutDigest(BackendName backend) {
+        return number(WITHOUT_DIGEST, backend);
+    }
+
+    /** Live rows at {@code backend} whose large objects this role may not unlink. */
+    public long notUnlinkable(BackendName backend) {
+        return number(NOT_OURS, backend);
+    }
+
+    /** Which database this is: a restored copy of a cluster has the same system identifier, another database another oid. */
+    public String identity() {
+        return database.with("identify the database", connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(IDENTITY);
+                    ResultSet rows = statement.executeQuery()) {
+                rows.next();
+                return rows.getString(1);
+            }
+        });
+    }
+
+    private long number(String query, BackendName backend) {
+        return database.with("look at the rows at " + backend, connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(query)) {
+                statement.setString(1, backend.value());
+                try (ResultSet rows = statement.executeQuery()) {
+                    rows.next();
+                    return rows.getLong(1);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,117 @@
+package io.flynn.blobstore.store.postgres;
+
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+
+/** What large objects take on disk, and giving it back. Thread-safe; all methods block. */
+public final class Space {
+
+    /** PostgreSQL skips a VACUUM without these rights with a warning and success (manual, VACUUM, "Notes"). */
+    private static final String MAY_VACUUM_17 = """
+            SELECT pg_has_role(datdba, 'USAGE') OR has_table_privilege('pg_catalog.pg_largeobject', 'MAINTAIN')
+            FROM pg_database WHERE datname = current_database()""";
+
+    private static final String MAY_VACUUM =
+            "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()";
+
+    private static final String SIZES = """
+            SELECT pg_database_size(current_database()),
+                pg_total_relation_size('pg_catalog.pg_largeobject') + pg_total_relation_size('pg_catalog.pg_largeobject_metadata')""";
+
+    /** Rows of {@code pg_largeobject} hold 2 KB each; VACUUM has just counted them. */
+    private static final String LIVE =
+            "SELECT greatest(reltuples, 0)::bigint * 2048 FROM pg_class WHERE oid = 'pg_catalog.pg_largeobject'::regclass";
+
+    private final Database database;
+
+    public Space(Database database) {
+        this.database = database;
+    }
+
+    /** Bytes on disk: of the whole database, and of its large objects with their index. */
+    public record Sizes(long database, long largeObjects) {}
+
+    public Sizes sizes() {
+        return database.with("measure the database", connection -> {
+            try (Statement statement = connection.createStatement();
+                    ResultSet rows = statement.executeQuery(SIZES)) {
+                rows.next();
+                return new Sizes(rows.getLong(1), rows.getLong(2));
+            }
+        });
+    }
+
+    /** Whether this role may vacuum the catalog: database owner, superuser, or from PostgreSQL 17 on by MAINTAIN. */
+    public boolean mayVacuum() {
+        return database.with("look at the right to vacuum", connection -> {
+            boolean hasMaintain = connection.getMetaData().getDatabaseMajorVersion() >= 17;
+            try (Statement statement = connection.createStatement();
+                    ResultSet rows = statement.executeQuery(hasMaintain ? MAY_VACUUM_17 : MAY_VACUUM)) {
+                return rows.next() && rows.getBoolean(1);
+            }
+        });
+    }
+
+    /** Bytes of large objects that are still there, as the last VACUUM counted them. */
+    public long liveBytes() {
+        return database.with("count large objects", connection -> {
+            try (Statement statement = connection.createStatement();
+                    ResultSet rows = statement.executeQuery(LIVE)) {
+                rows.next();
+                return rows.getLong(1);
+            }
+        });
+    }
+
+    /**
+     * Makes the space reusable, and gives back what lies free at the tables' ends. Blocks nobody. {@code files} is left out
+     * where another role owns it.
+     *
+     * @throws io.flynn.blobstore.store.StorageFailure.Busy if another vacuum held a table for longer than {@code lockTimeout}
+     */
+    public void vacuum(Duration lockTimeout) {
+        database.with("vacuum the large objects", connection -> {
+            run(connection, lockTimeout, "VACUUM pg_catalog.pg_largeobject");
+            run(connection, lockTimeout, "VACUUM pg_catalog.pg_largeobject_metadata");
+            run(connection, lockTimeout, "VACUUM files");
+            return true;
+        });
+    }
+
+    /**
+     * Rewrites the tables and gives all free space back. Blocks all who use large objects while it runs, and needs as much
+     * disk and WAL again as is left in them.
+     *
+     * @return how long readers were locked out
+     * @throws io.flynn.blobstore.store.StorageFailure.Busy if the lock was not to be had within {@code lockTimeout}
+     */
+    public Duration vacuumFull(Duration lockTimeout) {
+        return database.with("vacuum the large objects in full", connection -> {
+            long start = System.nanoTime();
+            run(connection, lockTimeout, "VACUUM FULL pg_catalog.pg_largeobject");
+            run(connection, lockTimeout, "VACUUM FULL pg_catalog.pg_largeobject_metadata");
+            return Duration.ofNanos(System.nanoTime() - start);
+        });
+    }
+
+    /** VACUUM can't run in a transaction, so the time-outs are the session's, and are taken back. */
+    private static void run(Connection connection, Duration lockTimeout, String vacuum) throws SQLException {
+        int socketTimeout = connection.getNetworkTimeout();
+        try (Statement statement = connection.createStatement()) {
+            // A vacuum says nothing until it is done, which may take hours; the server ends it if this client is gone.
+            connection.setNetworkTimeout(Runnable::run, 0);
+            statement.execute("SET lock_timeout = " + lockTimeout.toMillis());
+            statement.execute("SET client_connection_check_interval = '10s'");
+            statement.execute(vacuum);
+        } finally {
+            connection.setNetworkTimeout(Runnable::run, socketTimeout);
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("RESET lock_timeout");
+                statement.execute("RESET client_connection_check_interval");
+            }
+        }
+    }
+}
