@@ -22,4 +22,11 @@ public record BlobRow(
         BackendName backend,
         long size,
         Optional<Sha512> sha512,
-        boolean isDeleted) {}
+        boolean isDeleted) {
+
+    /** Whether these bytes are the blob; a row that never had a digest can only be compared by size. */
+    public boolean isDescribedBy(BlobContent content) {
+        return size == content.size()
+                && sha512.filter(recorded -> !recorded.equals(content.sha512())).isEmpty();
+    }
+}

@@ -47,6 +47,8 @@ public final class Reasons {
     public static final String ANOTHER_MIGRATION = "AnotherMigration";
     /** New blobs don't go to the target, so copying would never end. */
     public static final String TARGET_NOT_DEFAULT = "TargetNotDefault";
+    /** Whenever rows were to be flipped, others held or changed them. */
+    public static final String ROWS_BUSY = "RowsBusy";
     /** Older transactions hold locks on the rows; clean waits for their end. */
     public static final String WAITING_FOR_TRANSACTIONS = "WaitingForTransactions";
     /** The role may not vacuum the catalog. */

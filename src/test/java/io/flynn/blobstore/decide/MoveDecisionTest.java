@@ -35,7 +35,7 @@ class MoveDecisionTest {
             new Case(
                     "target holds the same bytes, left by a run that died",
                     seen("slug", "slug", "slug"),
-                    new Flip(KEY)),
+                    new Flip(KEY, contentOf("slug").sha512())),
             new Case("target holds half of it", seen("slug", "slug", "sl"), new Copy(KEY)),
             new Case("large object is gone", seen("slug", null, null), new Quarantine(Fault.SOURCE_MISSING)),
             new Case(

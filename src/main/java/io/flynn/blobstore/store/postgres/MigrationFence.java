@@ -6,13 +6,16 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.function.Supplier;
 
 /**
  * Lets one migration at a time work on a database: Kubernetes can't see two workloads on one. A session-level advisory lock
  * (PostgreSQL manual, 13.3.5), shared by all workers of the same migration; it is gone with the session, so a worker that
  * dies leaves nothing behind. Needs a direct session: a transaction pooler breaks it.
  */
-public final class MigrationFence implements AutoCloseable {
+public final class MigrationFence {
+
+    private static final String TRIED = "hold the migration fence";
 
     /** The first of the two keys of every lock taken here; no other program is known to use it. */
     private static final int CLASS = 0x0B10B5;
@@ -27,55 +30,40 @@ public final class MigrationFence implements AutoCloseable {
                 AND l.classid = ?::oid AND l.objid NOT IN (0, ?::oid) AND l.objsubid = 2 AND l.granted
             LIMIT 1""";
 
-    private final Connection session;
-
-    private MigrationFence(Connection session) {
-        this.session = session;
-    }
+    private MigrationFence() {}
 
     /**
-     * Enters for as long as the fence is open.
+     * Does the work inside the fence.
      *
      * @param migration its uid; workers of the same one share the fence
      * @throws StorageFailure.Busy if another migration is inside; the message names it
      */
-    public static MigrationFence enter(Database database, String migration) {
-        String tried = "enter the migration fence";
-        Connection session = database.session(tried);
-        try {
-            int key = key(migration);
-            lock(session, "SELECT set_config('lock_timeout', '10s', false)");
-            lock(session, "SELECT pg_advisory_lock(?, ?)", CLASS, GATE);
-            try (PreparedStatement statement = session.prepareStatement(OTHERS)) {
-                statement.setInt(1, CLASS);
-                statement.setInt(2, key);
-                try (ResultSet rows = statement.executeQuery()) {
-                    if (rows.next()) {
-                        throw new StorageFailure.Busy(
-                                Reasons.ANOTHER_MIGRATION,
-                                "another migration works on this database: " + rows.getString(1),
-                                null);
-                    }
-                }
-            }
-            lock(session, "SELECT pg_advisory_lock_shared(?, ?)", CLASS, key);
-            lock(session, "SELECT pg_advisory_unlock(?, ?)", CLASS, GATE);
-            return new MigrationFence(session);
+    public static <T> T holding(Database database, String migration, Supplier<T> work) {
+        try (Connection session = database.session(TRIED)) {
+            enter(session, key(migration));
+            return work.get();
         } catch (SQLException e) {
-            throw closing(session, PgFailures.translate(tried, e));
-        } catch (StorageFailure e) {
-            throw closing(session, e);
+            throw PgFailures.translate(TRIED, e);
         }
     }
 
-    /** Leaves. What was done stays; another migration may now enter. */
-    @Override
-    public void close() {
-        try {
-            session.close();
-        } catch (SQLException e) {
-            throw PgFailures.translate("leave the migration fence", e);
+    private static void enter(Connection session, int key) throws SQLException {
+        call(session, "SELECT set_config('lock_timeout', '10s', false)");
+        call(session, "SELECT pg_advisory_lock(?, ?)", CLASS, GATE);
+        try (PreparedStatement statement = session.prepareStatement(OTHERS)) {
+            statement.setInt(1, CLASS);
+            statement.setInt(2, key);
+            try (ResultSet rows = statement.executeQuery()) {
+                if (rows.next()) {
+                    throw new StorageFailure.Busy(
+                            Reasons.ANOTHER_MIGRATION,
+                            "another migration works on this database: " + rows.getString(1),
+                            null);
+                }
+            }
         }
+        call(session, "SELECT pg_advisory_lock_shared(?, ?)", CLASS, key);
+        call(session, "SELECT pg_advisory_unlock(?, ?)", CLASS, GATE);
     }
 
     /** Positive and never the gate's; two migrations that collide only wait for each other's end without need. */
@@ -83,21 +71,12 @@ public final class MigrationFence implements AutoCloseable {
         return (migration.hashCode() & 0x3FFF_FFFF) + 1;
     }
 
-    private static void lock(Connection session, String call, int... keys) throws SQLException {
-        try (PreparedStatement statement = session.prepareStatement(call)) {
+    private static void call(Connection session, String function, int... keys) throws SQLException {
+        try (PreparedStatement statement = session.prepareStatement(function)) {
             for (int i = 0; i < keys.length; i++) {
                 statement.setInt(i + 1, keys[i]);
             }
             statement.executeQuery().close();
         }
-    }
-
-    private static StorageFailure closing(Connection session, StorageFailure failure) {
-        try {
-            session.close();
-        } catch (SQLException e) {
-            failure.addSuppressed(e);
-        }
-        return failure;
     }
 }

@@ -101,16 +101,14 @@ public final class Space {
     private static void run(Connection connection, Duration lockTimeout, String vacuum) throws SQLException {
         int socketTimeout = connection.getNetworkTimeout();
         try (Statement statement = connection.createStatement()) {
-            // A vacuum says nothing until it is done, which may take hours; the server ends it if this client is gone.
+            // A vacuum says nothing until it is done, which may take hours.
             connection.setNetworkTimeout(Runnable::run, 0);
             statement.execute("SET lock_timeout = " + lockTimeout.toMillis());
-            statement.execute("SET client_connection_check_interval = '10s'");
             statement.execute(vacuum);
         } finally {
             connection.setNetworkTimeout(Runnable::run, socketTimeout);
             try (Statement statement = connection.createStatement()) {
                 statement.execute("RESET lock_timeout");
-                statement.execute("RESET client_connection_check_interval");
             }
         }
     }

@@ -68,7 +68,7 @@ public final class S3Failures {
             case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException" ->
                 new StorageFailure.Denied(Reasons.WRONG_REGION, message, answer);
             case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest" ->
-                new StorageFailure.Corrupt(Reasons.DIGEST_DIFFERS, message, answer);
+                new StorageFailure.Corrupt(Reasons.TARGET_DIFFERS, message, answer);
             case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "EntityTooLarge" ->
                 new StorageFailure.Full(Reasons.STORE_FULL, message, answer);
             default -> byStatus(status, message, answer);

@@ -1,0 +1,45 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.store.ReplayableBody;
+import java.nio.ByteBuffer;
+import java.util.concurrent.Flow;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** A small blob that lies in memory. */
+record BytesBody(ByteBuffer bytes) implements ReplayableBody {
+
+    @Override
+    public long size() {
+        return bytes.remaining();
+    }
+
+    @Override
+    public Flow.Publisher<ByteBuffer> open() {
+        return subscriber -> subscriber.onSubscribe(new Once(subscriber));
+    }
+
+    private final class Once implements Flow.Subscription {
+
+        private final Flow.Subscriber<? super ByteBuffer> subscriber;
+        private final AtomicBoolean isOver = new AtomicBoolean();
+
+        Once(Flow.Subscriber<? super ByteBuffer> subscriber) {
+            this.subscriber = subscriber;
+        }
+
+        @Override
+        public void request(long items) {
+            if (isOver.compareAndSet(false, true)) {
+                if (bytes.hasRemaining()) {
+                    subscriber.onNext(bytes.duplicate());
+                }
+                subscriber.onComplete();
+            }
+        }
+
+        @Override
+        public void cancel() {
+            isOver.set(true);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.ByteSize;
+import io.flynn.blobstore.decide.MoveDecision;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
+
+/** One walk over the rows that are at the source: each is proven at the target and flipped, or is left for the next walk. */
+final class CopyPass {
+
+    private static final int PAGE = 1000;
+
+    /** Up to this size a blob is read whole before it is sent, many to a statement. */
+    private static final long SMALL_BYTES = 1024 * 1024;
+
+    private static final int BATCH_BLOBS = 500;
+    private static final long BATCH_BYTES = 4 * 1024 * 1024;
+
+    /** What one PUT may carry (Amazon S3 User Guide, "Uploading objects"). */
+    static final long PUT_BYTES_MAX = 5L * 1024 * 1024 * 1024;
+
+    /** So many failures without one success are an outage: the walk ends instead of failing blob by blob. */
+    private static final int FAILURES_MAX = 20;
+
+    private final StageContext context;
+    private final MoveCatalog catalog;
+    private final LargeObjects largeObjects;
+    private final BlobMover mover;
+    private final Failures failures;
+
+    private record Failed(BlobRow row, StorageFailure failure) {}
+
+    private final ConcurrentLinkedQueue<Failed> failed = new ConcurrentLinkedQueue<>();
+    private final AtomicInteger failedInARow = new AtomicInteger();
+    private int found;
+
+    CopyPass(StageContext context, MoveCatalog catalog, LargeObjects largeObjects, BlobMover mover, Failures failures) {
+        this.context = context;
+        this.catalog = catalog;
+        this.largeObjects = largeObjects;
+        this.mover = mover;
+        this.failures = failures;
+    }
+
+    /** How many rows it found that were to be moved. */
+    int found() {
+        return found;
+    }
+
+    /** Whether blobs failed that another try may help. */
+    boolean hasFailures() {
+        return !failed.isEmpty();
+    }
+
+    /** Counts this walk's failures against the blobs: they failed while the store was well. */
+    void blameBlobs() {
+        failed.forEach(one -> failures.failed(one.row(), one.failure()));
+    }
+
+    /**
+     * @param flipped told of every batch that was flipped
+     * @throws StorageFailure if the database, or the store as a whole, fails
+     */
+    void run(BackendName from, BackendName to, int concurrency, BiConsumer<List<Flip>, Set<UUID>> flipped) {
+        // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
+        try (Flipper flipper = new Flipper(catalog, from, to, flipped);
+                InFlight blobs = new InFlight(concurrency)) {
+            Optional<UUID> after = Optional.empty();
+            List<BlobRow> page;
+            do {
+                page = catalog.page(from, after, PAGE);
+                List<BlobRow> rows = page.stream()
+                        .filter(row -> !failures.isQuarantined(row.id()))
+                        .toList();
+                found += rows.size();
+                submitLarge(rows, blobs, flipper);
+                submitSmall(rows, blobs, flipper);
+                after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+            } while (page.size() == PAGE && !isOver(blobs));
+        }
+    }
+
+    private boolean isOver(InFlight blobs) {
+        return context.stop().isRequested() || blobs.hasFailed();
+    }
+
+    private void submitLarge(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
+        List<BlobRow> largestFirst = rows.stream()
+                .filter(row -> row.size() > SMALL_BYTES)
+                .sorted(Comparator.comparingLong(BlobRow::size).reversed())
+                .toList();
+        for (BlobRow row : largestFirst) {
+            if (row.size() > PUT_BYTES_MAX) {
+                failures.quarantine(
+                        row,
+                        Reasons.BLOB_TOO_LARGE,
+                        "%s is more than the 5Gi that one upload may carry".formatted(new ByteSize(row.size())));
+            } else {
+                blobs.submit(() -> move(row, flipper, () -> mover.proveStreamed(row)));
+            }
+        }
+    }
+
+    private void submitSmall(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
+        List<BlobRow> batch = new ArrayList<>();
+        long bytes = 0;
+        for (BlobRow row : rows) {
+            if (row.size() > SMALL_BYTES) {
+                continue;
+            }
+            batch.add(row);
+            bytes += row.size();
+            if (batch.size() == BATCH_BLOBS || bytes >= BATCH_BYTES) {
+                submitBatch(batch, blobs, flipper);
+                batch.clear();
+                bytes = 0;
+            }
+        }
+        submitBatch(batch, blobs, flipper);
+    }
+
+    private void submitBatch(List<BlobRow> batch, InFlight blobs, Flipper flipper) {
+        if (batch.isEmpty() || isOver(blobs)) {
+            return;
+        }
+        for (LargeObjects.Bytes read : largeObjects.readAll(batch)) {
+            blobs.submit(() -> move(read.row(), flipper, () -> mover.prove(read.row(), read.bytes())));
+        }
+    }
+
+    private void move(BlobRow row, Flipper flipper, Supplier<MoveDecision> prove) {
+        if (context.stop().isRequested()) {
+            return;
+        }
+        context.progress().started(row.id());
+        try {
+            carryOut(prove.get(), row, flipper);
+            failedInARow.set(0);
+        } catch (StorageFailure e) {
+            if (!isAboutThisBlob(e)) {
+                throw e;
+            }
+            failed.add(new Failed(row, e));
+            if (failedInARow.incrementAndGet() >= FAILURES_MAX) {
+                throw e;
+            }
+        }
+    }
+
+    private void carryOut(MoveDecision decision, BlobRow row, Flipper flipper) {
+        switch (decision) {
+            case MoveDecision.Leave leave -> {}
+            case MoveDecision.Copy copy -> throw new IllegalStateException("proving ends with a proof or a fault");
+            case MoveDecision.Flip flip -> flipper.add(new Flip(row, flip.key(), flip.sha512()));
+            case MoveDecision.Quarantine quarantine -> {
+                // Deleted, overwritten or appended to while it was read: then what was read means nothing.
+                if (catalog.row(row.id()).equals(Optional.of(row))) {
+                    failures.quarantine(row, reason(quarantine.fault()), message(row, quarantine.fault()));
+                }
+            }
+        }
+    }
+
+    /** Otherwise every blob would fail alike: the database, the bucket, the key. */
+    private static boolean isAboutThisBlob(StorageFailure failure) {
+        return switch (failure.reason()) {
+            case Reasons.STORE_BUSY,
+                    Reasons.STORE_FAULTY,
+                    Reasons.ENDPOINT_UNREACHABLE,
+                    Reasons.TARGET_DIFFERS,
+                    Reasons.OBJECT_MISSING -> true;
+            default -> false;
+        };
+    }
+
+    private static String reason(MoveDecision.Fault fault) {
+        return switch (fault) {
+            case SOURCE_MISSING -> Reasons.SOURCE_MISSING;
+            case SIZE_DIFFERS -> Reasons.SIZE_DIFFERS;
+            case DIGEST_DIFFERS -> Reasons.DIGEST_DIFFERS;
+        };
+    }
+
+    private static String message(BlobRow row, MoveDecision.Fault fault) {
+        String object = "large object " + row.oid().orElse(0);
+        return switch (fault) {
+            case SOURCE_MISSING -> object + " is not there";
+            case SIZE_DIFFERS -> object + " is not as long as the row says (" + row.size() + " bytes)";
+            case DIGEST_DIFFERS -> object + " has another SHA-512 than the row says";
+        };
+    }
+}

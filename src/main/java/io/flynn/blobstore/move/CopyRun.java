@@ -1,0 +1,185 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.StageReport.Figure;
+import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MigrationFence;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
+import io.flynn.blobstore.store.postgres.MoveGuard;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The copy stage: brings every live blob from the database to the target and flips its row, pass by pass, until nothing that
+ * can be moved is left by a plain count. May be killed at any instant; the next run goes on with the rows that are left.
+ */
+public final class CopyRun implements StageRun {
+
+    private static final Logger LOG = LoggerFactory.getLogger(CopyRun.class);
+
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private final StageContext context;
+    private final BackendName from;
+    private final BackendName to;
+    private final int concurrency;
+    private final MoveCatalog catalog;
+    private final LargeObjects largeObjects;
+    private final MoveGuard guard;
+    private final BlobStore store;
+    private final BlobMover mover;
+    private final Settler settler;
+    private final Failures failures;
+    private final Patience patience;
+    private final AtomicLong uploads = new AtomicLong();
+    private final AtomicLong copiedBlobs = new AtomicLong();
+    private final AtomicLong copiedBytes = new AtomicLong();
+    private final AtomicLong settledBlobs = new AtomicLong();
+
+    /**
+     * @param concurrency blobs in flight at once
+     * @param retries how often a blob that fails while the store is well is tried again
+     */
+    public CopyRun(
+            StageContext context, BackendName from, BackendName to, BlobStore store, int concurrency, int retries) {
+        this.context = context;
+        this.from = from;
+        this.to = to;
+        this.store = store;
+        this.concurrency = concurrency;
+        catalog = new MoveCatalog(context.database());
+        largeObjects = new LargeObjects(context.database());
+        guard = new MoveGuard(context.database());
+        mover = new BlobMover(largeObjects, store, to, uploads);
+        settler = new Settler(catalog, largeObjects, store);
+        failures = new Failures(retries, context.progress());
+        patience = new Patience(PATIENCE, context.stop());
+    }
+
+    @Override
+    public StageReport run() {
+        return patience.retrying(
+                () -> MigrationFence.holding(context.database(), context.migration(), () -> copyAll(guard.install())));
+    }
+
+    @Override
+    public Map<Figure, Long> figures() {
+        return new EnumMap<>(Map.of(
+                Figure.COPIED_BLOBS, copiedBlobs.get(),
+                Figure.COPIED_BYTES, copiedBytes.get(),
+                Figure.UPLOADS, uploads.get(),
+                Figure.SETTLED_BLOBS, settledBlobs.get(),
+                Figure.FAILED_BLOBS, (long) failures.count()));
+    }
+
+    @Override
+    public List<Finding> findings() {
+        return failures.findings();
+    }
+
+    private StageReport copyAll(boolean isGuarded) {
+        if (!isGuarded) {
+            LOG.warn("this role can't set the move guard on files: every batch is settled right after its flip");
+        }
+        while (true) {
+            Count left = catalog.count(from);
+            context.progress().remaining(left.blobs(), left.bytes());
+            long doneBefore = copiedBlobs.get() + failures.count();
+            CopyPass pass = new CopyPass(context, catalog, largeObjects, mover, failures);
+            pass.run(from, to, concurrency, (batch, flipped) -> account(batch, flipped, isGuarded));
+            boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
+            left = catalog.count(from);
+            if (context.stop().isRequested()) {
+                return report(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", left);
+            }
+            // By a plain count: a listing could miss what came meanwhile.
+            if (pass.found() == 0 && left.blobs() <= failures.count()) {
+                return copied(left);
+            }
+            if (hasProgress) {
+                patience.progressed();
+                pass.blameBlobs();
+            } else {
+                standStill(pass, left);
+            }
+        }
+    }
+
+    private void account(List<Flip> batch, Set<UUID> flipped, boolean isGuarded) {
+        for (Flip flip : batch) {
+            BlobRow row = flip.row();
+            if (flipped.contains(row.id())) {
+                copiedBlobs.incrementAndGet();
+                copiedBytes.addAndGet(row.size());
+                context.progress().done(1, row.size());
+                failures.succeeded(row.id());
+                if (!isGuarded) {
+                    settleIfChanged(row.id());
+                }
+            }
+        }
+    }
+
+    /** An append that ended after the flip changed the digest, and with it the key that the row should have. */
+    private void settleIfChanged(UUID id) {
+        Optional<BlobRow> changed = catalog.row(id)
+                .filter(row -> row.backend().equals(to) && !row.isDeleted())
+                .filter(row -> !row.externalId().equals(row.sha512().map(digest -> ObjectKey.of(id, digest))));
+        if (changed.isPresent() && settler.settle(changed.get()) == Settler.Outcome.PUT_BACK) {
+            settledBlobs.incrementAndGet();
+        }
+    }
+
+    /** Rows are left and none moved: an outage, blobs that always fail, or rows that somebody holds. */
+    private void standStill(CopyPass pass, Count left) {
+        if (pass.hasFailures()) {
+            // Throws if the store is away; if it answers, the blobs themselves are to blame.
+            store.sizeOf(ObjectKey.of(new UUID(0, 0), new Digest().finish().sha512()));
+            pass.blameBlobs();
+        } else if (patience.isOver()) {
+            throw new StorageFailure.Busy(
+                    Reasons.ROWS_BUSY,
+                    "%d rows were held or changed by others whenever they were to be flipped".formatted(left.blobs()),
+                    null);
+        }
+        patience.pause();
+    }
+
+    private StageReport copied(Count left) {
+        String message = "copied %d blobs to %s".formatted(copiedBlobs.get(), to);
+        return failures.count() == 0
+                ? report(ExitCode.DONE, Reasons.DONE, message, left)
+                : report(
+                        ExitCode.DONE,
+                        Reasons.BLOBS_FAILED,
+                        message + "; " + failures.count() + " can't be moved",
+                        left);
+    }
+
+    private StageReport report(ExitCode outcome, String reason, String message, Count left) {
+        Map<Figure, Long> figures = figures();
+        figures.put(Figure.REMAINING_BLOBS, left.blobs());
+        figures.put(Figure.REMAINING_BYTES, left.bytes());
+        return new StageReport(Stage.COPY, outcome, reason, message, "", figures, findings());
+    }
+}

@@ -1,0 +1,152 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.StageReport.Figure;
+import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MigrationFence;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * The verify stage: reads every object that a live row at the target names, whole, and compares it with the row. It decides
+ * whether a migration is complete; it exists to disbelieve the copy stage and uses none of its code. What it can settle it
+ * settles; it never copies.
+ */
+public final class VerifyRun implements StageRun {
+
+    private static final int PAGE = 1000;
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private final StageContext context;
+    private final BackendName from;
+    private final BackendName to;
+    private final int concurrency;
+    private final MoveCatalog catalog;
+    private final Settler settler;
+    private final Failures failures;
+    private final AtomicLong provenBlobs = new AtomicLong();
+    private final AtomicLong provenBytes = new AtomicLong();
+    private final AtomicLong putBack = new AtomicLong();
+    private final AtomicLong busy = new AtomicLong();
+
+    /** @param concurrency objects read at once */
+    public VerifyRun(StageContext context, BackendName from, BackendName to, BlobStore store, int concurrency) {
+        this.context = context;
+        this.from = from;
+        this.to = to;
+        this.concurrency = concurrency;
+        catalog = new MoveCatalog(context.database());
+        settler = new Settler(catalog, new LargeObjects(context.database()), store);
+        failures = new Failures(0, context.progress());
+    }
+
+    @Override
+    public StageReport run() {
+        return new Patience(PATIENCE, context.stop())
+                .retrying(() -> MigrationFence.holding(context.database(), context.migration(), this::verifyAll));
+    }
+
+    @Override
+    public Map<Figure, Long> figures() {
+        return new EnumMap<>(Map.of(
+                Figure.BLOBS, provenBlobs.get(),
+                Figure.BYTES, provenBytes.get(),
+                Figure.SETTLED_BLOBS, putBack.get(),
+                Figure.FAILED_BLOBS, (long) failures.count()));
+    }
+
+    @Override
+    public List<Finding> findings() {
+        return failures.findings();
+    }
+
+    private StageReport verifyAll() {
+        provenBlobs.set(0);
+        provenBytes.set(0);
+        busy.set(0);
+        Count inScope = catalog.count(to);
+        context.progress().restart(inScope.blobs(), inScope.bytes());
+        try (InFlight blobs = new InFlight(concurrency)) {
+            Optional<UUID> after = Optional.empty();
+            List<BlobRow> page;
+            do {
+                page = catalog.page(to, after, PAGE);
+                page.forEach(row -> blobs.submit(() -> verify(row)));
+                after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+            } while (page.size() == PAGE && !context.stop().isRequested() && !blobs.hasFailed());
+        }
+        return report();
+    }
+
+    private void verify(BlobRow row) {
+        if (context.stop().isRequested()) {
+            return;
+        }
+        context.progress().started(row.id());
+        switch (settler.settle(row)) {
+            case PROVEN -> {
+                provenBlobs.incrementAndGet();
+                provenBytes.addAndGet(row.size());
+            }
+            case PUT_BACK -> putBack.incrementAndGet();
+            case GONE -> {}
+            case BUSY -> busy.incrementAndGet();
+            case LOST ->
+                failures.quarantine(
+                        row,
+                        Reasons.TARGET_DIFFERS,
+                        "object %s at %s is missing or is not what the row says, and no large object can stand in for it"
+                                .formatted(
+                                        row.externalId().map(Object::toString).orElse("(none)"), to));
+        }
+        context.progress().done(1, row.size());
+    }
+
+    private StageReport report() {
+        Count left = catalog.count(from);
+        Map<Figure, Long> figures = figures();
+        figures.put(Figure.REMAINING_BLOBS, left.blobs());
+        figures.put(Figure.REMAINING_BYTES, left.bytes());
+        figures.put(Figure.UNCLEANED_BLOBS, catalog.countUncleaned(to).blobs());
+        if (context.stop().isRequested()) {
+            return ended(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", figures);
+        }
+        if (failures.count() > 0) {
+            return ended(
+                    ExitCode.FAILED,
+                    Reasons.BLOBS_FAILED,
+                    failures.count() + " blobs at " + to + " are not what their rows say",
+                    figures);
+        }
+        if (left.blobs() > 0 || busy.get() > 0) {
+            return ended(
+                    ExitCode.DONE,
+                    Reasons.BLOBS_REMAIN,
+                    "%d blobs are still at %s".formatted(left.blobs() + busy.get(), from),
+                    figures);
+        }
+        return ended(
+                ExitCode.DONE,
+                Reasons.DONE,
+                "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), to),
+                figures);
+    }
+
+    private StageReport ended(ExitCode outcome, String reason, String message, Map<Figure, Long> figures) {
+        return new StageReport(Stage.VERIFY, outcome, reason, message, "", figures, findings());
+    }
+}
