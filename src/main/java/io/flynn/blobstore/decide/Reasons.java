@@ -8,6 +8,22 @@ public final class Reasons {
 
     private Reasons() {}
 
+    /** Whether what has this reason may be over by itself: nobody need act yet. */
+    public static boolean isTransient(String reason) {
+        return switch (reason) {
+            case DATABASE_UNREACHABLE,
+                    DATABASE_BUSY,
+                    ENDPOINT_UNREACHABLE,
+                    STORE_BUSY,
+                    ANOTHER_MIGRATION,
+                    ROWS_BUSY,
+                    WAITING_FOR_TRANSACTIONS,
+                    LOCK_TIMEOUT,
+                    INTERRUPTED -> true;
+            default -> false;
+        };
+    }
+
     // The world of a worker
     /** The database can't be reached, or went away. */
     public static final String DATABASE_UNREACHABLE = "DatabaseUnreachable";
@@ -69,6 +85,8 @@ public final class Reasons {
     // One blob
     /** The large object that the row names is not there. */
     public static final String SOURCE_MISSING = "SourceMissing";
+    /** The row never had a digest; it is computed and recorded. */
+    public static final String DIGEST_MISSING = "DigestMissing";
     /** The bytes are more or fewer than the row says. */
     public static final String SIZE_DIFFERS = "SizeDiffers";
     /** The bytes have another digest than the row says. */

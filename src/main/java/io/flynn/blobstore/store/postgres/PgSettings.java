@@ -2,6 +2,7 @@ package io.flynn.blobstore.store.postgres;
 
 import io.flynn.blobstore.blob.Secret;
 import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.decide.Reasons;
 import java.util.Map;
 
 /**
@@ -28,7 +29,8 @@ public record PgSettings(String host, int port, String user, Secret password, St
             throw new InvalidSettingException(
                     variable,
                     "is not set in the container's environment; what an entrypoint script exports or a sidecar provides"
-                            + " can't be seen here: set it in the Deployment");
+                            + " can't be seen here: set it in the Deployment",
+                    Reasons.ENVIRONMENT_INCOMPLETE);
         }
         return value;
     }
@@ -44,8 +46,8 @@ public record PgSettings(String host, int port, String user, Secret password, St
                 return port;
             }
         } catch (NumberFormatException e) {
-            throw new InvalidSettingException("PGPORT", "is no number: " + value);
+            throw new InvalidSettingException("PGPORT", "is no number: " + value, Reasons.ENVIRONMENT_INCOMPLETE);
         }
-        throw new InvalidSettingException("PGPORT", "is no port: " + value);
+        throw new InvalidSettingException("PGPORT", "is no port: " + value, Reasons.ENVIRONMENT_INCOMPLETE);
     }
 }

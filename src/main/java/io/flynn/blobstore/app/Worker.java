@@ -1,0 +1,186 @@
+package io.flynn.blobstore.app;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.decide.BackendSettings;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.move.ProgressMeter;
+import io.flynn.blobstore.move.ProgressOutput;
+import io.flynn.blobstore.move.StageContext;
+import io.flynn.blobstore.move.StageRun;
+import io.flynn.blobstore.move.StageRunner;
+import io.flynn.blobstore.move.StopSignal;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.PgSettings;
+import io.flynn.blobstore.store.s3.S3BlobStore;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The process around one stage: opens what it needs from the environment, hears SIGTERM, hands the report over. */
+final class Worker {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
+
+    private static final String REPORT_VARIABLE = "BLOBSTORE_REPORT";
+
+    /** Where the kubelet looks for a termination message unless a pod says otherwise. */
+    private static final String TERMINATION_LOG = "/dev/termination-log";
+
+    /** Less than Kubernetes' own default of 30 s between SIGTERM and SIGKILL. */
+    private static final Duration DRAIN = Duration.ofSeconds(25);
+
+    private static final Duration CONNECTION_WAIT = Duration.ofSeconds(30);
+
+    /** PostgreSQL cuts longer names (NAMEDATALEN). */
+    private static final int APPLICATION_NAME_MAX = 63;
+
+    private final Map<String, String> environment = System.getenv();
+    private final Stage stage;
+    private final String migration;
+    private final String name;
+    private final int connections;
+    private final StopSignal stop = new StopSignal();
+    private final ProgressMeter progress;
+    private volatile ExitCode outcome = ExitCode.RETRY;
+    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+
+    /** @param connections to the database at once */
+    Worker(Stage stage, String migration, String name, int connections) {
+        this.stage = stage;
+        this.migration = migration;
+        this.name = name;
+        this.connections = connections;
+        progress = new ProgressMeter(stage);
+    }
+
+    /**
+     * Runs the stage and tells how it ended: by the termination message, on standard output, by the exit code.
+     *
+     * @param stageRun opens it; throws {@link InvalidSettingException} where the environment is wrong
+     */
+    int run(Function<Worker, StageRun> stageRun) {
+        CountDownLatch ended = new CountDownLatch(1);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> drain(ended), "drain"));
+        try (ProgressOutput output = output()) {
+            StageReport report = new StageRunner(stage, progress, output).run(() -> stageRun.apply(this));
+            outcome = report.outcome();
+            writeTerminationMessage(report);
+            print(report, output);
+            return report.outcome().value();
+        } finally {
+            closeAll();
+            ended.countDown();
+        }
+    }
+
+    /** What the stage works with; the database is opened by the first call. */
+    StageContext context() {
+        String application = "blobstore " + stage.word() + (name.isEmpty() ? "" : " " + name);
+        Database database = new Database(
+                PgSettings.decode(environment),
+                application.substring(0, Math.min(application.length(), APPLICATION_NAME_MAX)),
+                connections,
+                CONNECTION_WAIT);
+        opened.push(database);
+        return new StageContext(database, migration, progress, stop);
+    }
+
+    BackendEnvironment backends() {
+        return BackendEnvironment.decode(environment);
+    }
+
+    /** @throws InvalidSettingException if the environment has no such backend, or one that can't be used */
+    BackendSettings backend(BackendName backend) {
+        BackendEnvironment backends = backends();
+        BackendSettings settings = backends.backends().get(backend);
+        if (settings != null) {
+            return settings;
+        }
+        String rejected = backends.rejected().get(backend);
+        if (rejected != null) {
+            throw new InvalidSettingException(backend.variable(), "can't be used: " + rejected);
+        }
+        throw new InvalidSettingException(
+                backend.variable(),
+                "is not set in the container's environment: make a BlobstoreBackend " + backend + " for this workload",
+                Reasons.BACKEND_UNKNOWN);
+    }
+
+    /** @param concurrency blobs in flight; each may be looked at and read back beside */
+    BlobStore store(BackendSettings backend, int concurrency) {
+        S3BlobStore store = new S3BlobStore(backend, 2 * concurrency);
+        opened.push(store);
+        return store;
+    }
+
+    private ProgressOutput output() {
+        return System.console() != null && System.console().isTerminal()
+                ? new TerminalOutput(stage.word(), System.out)
+                : new JsonOutput(System.out);
+    }
+
+    /** On SIGTERM: asks the stage to stop and waits for it. A JVM that ends by SIGTERM exits with 143 unless it is halted. */
+    private void drain(CountDownLatch ended) {
+        if (ended.getCount() == 0) {
+            return;
+        }
+        stop.request();
+        try {
+            if (!ended.await(DRAIN.toMillis(), TimeUnit.MILLISECONDS)) {
+                LOG.warn("the stage did not stop in {} s; what is in flight is done again later", DRAIN.toSeconds());
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        Runtime.getRuntime().halt(outcome.value());
+    }
+
+    private void writeTerminationMessage(StageReport report) {
+        String named = environment.getOrDefault(REPORT_VARIABLE, "");
+        Path file = Path.of(named.isEmpty() ? TERMINATION_LOG : named);
+        if (named.isEmpty() && !Files.isWritable(file)) {
+            return;
+        }
+        try {
+            Files.write(file, JsonOutput.terminationMessage(report));
+        } catch (IOException e) {
+            throw new UncheckedIOException("could not write the report to " + file, e);
+        }
+    }
+
+    /** Bounded: whoever reads standard output may have stopped reading. */
+    private static void print(StageReport report, ProgressOutput output) {
+        Thread printing = Thread.ofPlatform().daemon().start(() -> output.report(report));
+        try {
+            printing.join(Duration.ofSeconds(5));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void closeAll() {
+        for (AutoCloseable resource : opened) {
+            try {
+                resource.close();
+            } catch (Exception e) {
+                LOG.warn("could not close {}", resource.getClass().getSimpleName(), e);
+            }
+        }
+    }
+}

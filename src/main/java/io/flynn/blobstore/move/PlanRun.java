@@ -1,0 +1,172 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.ByteSize;
+import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.StageReport.Figure;
+import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.decide.StageReport.Level;
+import io.flynn.blobstore.decide.VacuumMode;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.postgres.Inventory;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
+import io.flynn.blobstore.store.postgres.MoveGuard;
+import io.flynn.blobstore.store.postgres.Space;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/** The plan stage: counts what is to be moved, and looks for all that would stop the move half-way. Writes nothing. */
+public final class PlanRun implements StageRun {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private final StageContext context;
+    private final Order order;
+    private final BlobStore store;
+    private final Inventory inventory;
+    private final Map<Figure, Long> figures = new EnumMap<>(Figure.class);
+    private final List<Finding> findings = new ArrayList<>();
+
+    /**
+     * What is asked for.
+     *
+     * @param defaultBackend where the workload puts new blobs
+     * @param place names the target's store, for the plan's identity
+     * @param isCleaned whether the large objects are to be unlinked in the end
+     */
+    public record Order(
+            BackendName from,
+            BackendName to,
+            BackendName defaultBackend,
+            String place,
+            boolean isCleaned,
+            VacuumMode vacuum) {}
+
+    public PlanRun(StageContext context, Order order, BlobStore store) {
+        this.context = context;
+        this.order = order;
+        this.store = store;
+        inventory = new Inventory(context.database());
+    }
+
+    @Override
+    public StageReport run() {
+        return new Patience(PATIENCE, context.stop()).retrying(this::plan);
+    }
+
+    @Override
+    public Map<Figure, Long> figures() {
+        return new EnumMap<>(figures);
+    }
+
+    @Override
+    public List<Finding> findings() {
+        return List.copyOf(findings);
+    }
+
+    private StageReport plan() {
+        figures.clear();
+        findings.clear();
+        inventory.requireSchema();
+        Count source = new MoveCatalog(context.database()).count(order.from());
+        figures.put(Figure.BLOBS, source.blobs());
+        figures.put(Figure.BYTES, source.bytes());
+        // Proves address, credentials and bucket; that every action is allowed, the backend's own probe has proven.
+        store.sizeOf(ObjectKey.of(new UUID(0, 0), new Digest().finish().sha512()));
+        lookForBlockers();
+        lookForWarnings();
+        List<Finding> blockers = findings.stream()
+                .filter(finding -> finding.level() == Level.BLOCKER)
+                .toList();
+        String message = "%d blobs, %s, from %s to %s"
+                .formatted(source.blobs(), new ByteSize(source.bytes()), order.from(), order.to());
+        return blockers.isEmpty()
+                ? ended(ExitCode.DONE, Reasons.DONE, message)
+                : ended(
+                        ExitCode.FAILED,
+                        blockers.getFirst().reason(),
+                        blockers.getFirst().message());
+    }
+
+    private void lookForBlockers() {
+        if (!order.defaultBackend().equals(order.to())) {
+            blocker(
+                    "DEFAULT_BACKEND",
+                    Reasons.TARGET_NOT_DEFAULT,
+                    "new blobs still go to %s, so copying would never end: set default: true on BlobstoreBackend %s"
+                            .formatted(order.defaultBackend(), order.to()));
+        }
+        long largest = inventory.largestBlob(order.from());
+        if (largest > CopyPass.PUT_BYTES_MAX) {
+            blocker(
+                    "files",
+                    Reasons.BLOB_TOO_LARGE,
+                    "the largest blob is %s, more than the 5Gi that one upload may carry"
+                            .formatted(new ByteSize(largest)));
+        }
+        if (!order.isCleaned()) {
+            return;
+        }
+        long notOurs = inventory.notUnlinkable(order.from());
+        if (notOurs > 0) {
+            blocker(
+                    "pg_largeobject_metadata",
+                    Reasons.LARGE_OBJECTS_DENIED,
+                    "%d large objects belong to roles that PGUSER is not a member of, so they can't be unlinked: make their"
+                                    .formatted(notOurs)
+                            + " owner PGUSER, or set sourceCleanup.policy: Retain");
+        }
+        if (order.vacuum() != VacuumMode.NONE && !new Space(context.database()).mayVacuum()) {
+            blocker("pg_largeobject", Reasons.VACUUM_NOT_PERMITTED, VacuumRun.NOT_PERMITTED);
+        }
+    }
+
+    private void lookForWarnings() {
+        if (!new MoveGuard(context.database()).isPossible()) {
+            warning(
+                    "files",
+                    Reasons.NO_MOVE_GUARD,
+                    "PGUSER doesn't own the table, so the move guard can't be set: what an old server appends while its blob"
+                            + " moves may be unreadable for milliseconds");
+        }
+        long withoutDigest = inventory.withoutDigest(order.from());
+        if (withoutDigest > 0) {
+            warning(
+                    "files",
+                    Reasons.DIGEST_MISSING,
+                    withoutDigest + " blobs have no recorded digest: they are read once more, and it is recorded");
+        }
+    }
+
+    private void blocker(String subject, String reason, String message) {
+        findings.add(new Finding(Level.BLOCKER, subject, reason, message));
+    }
+
+    private void warning(String subject, String reason, String message) {
+        findings.add(new Finding(Level.WARNING, subject, reason, message));
+    }
+
+    private StageReport ended(ExitCode outcome, String reason, String message) {
+        return new StageReport(Stage.PLAN, outcome, reason, message, identity(), figures(), findings());
+    }
+
+    /** Of the two stores, not of counts, which live traffic changes. */
+    private String identity() {
+        Digest digest = new Digest();
+        String text = inventory.identity() + "\n" + order.from() + "\n" + order.to() + "\n" + order.place();
+        digest.update(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
+        return digest.finish().sha512().toString().substring(0, 16);
+    }
+}
