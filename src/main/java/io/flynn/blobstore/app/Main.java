@@ -1,9 +1,11 @@
 package io.flynn.blobstore.app;
 
+import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.decide.ExitCode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.Properties;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -23,6 +25,8 @@ public final class Main {
     public static void main(String[] arguments) {
         int exit = new CommandLine(new Main())
                 .setCaseInsensitiveEnumValuesAllowed(true)
+                .registerConverter(BackendName.class, BackendName::new)
+                .registerConverter(Duration.class, new DurationConverter())
                 .setExitCodeExceptionMapper(failure -> ExitCode.FAILED.value())
                 .execute(arguments);
         System.exit(exit);

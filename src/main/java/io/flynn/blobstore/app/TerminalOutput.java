@@ -38,7 +38,8 @@ final class TerminalOutput implements ProgressOutput {
     public void report(StageReport report) {
         bar.close();
         for (Finding finding : report.findings()) {
-            String level = finding.level() == Level.OK ? "ok" : finding.level().name().toLowerCase(java.util.Locale.ROOT);
+            String level =
+                    finding.level() == Level.OK ? "ok" : finding.level().name().toLowerCase(java.util.Locale.ROOT);
             out.printf("%-8s %s: %s%n", level, finding.subject(), finding.message());
         }
         out.printf("%s: %s%n", report.reason(), report.message());

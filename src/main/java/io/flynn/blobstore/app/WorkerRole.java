@@ -74,7 +74,9 @@ final class WorkerRole {
         int concurrency;
     }
 
-    @Command(name = "probe", description = "Tries in the bucket what the workload will do there, and counts what uses it.")
+    @Command(
+            name = "probe",
+            description = "Tries in the bucket what the workload will do there, and counts what uses it.")
     static final class Probe implements Callable<Integer> {
         @Option(names = "--backend", required = true, paramLabel = "BACKEND", description = "Which backend.")
         BackendName backend = BackendName.POSTGRES;
@@ -115,7 +117,10 @@ final class WorkerRole {
         @Option(names = "--cleanup", defaultValue = "Delete", description = "Delete or Retain (${DEFAULT-VALUE}).")
         SourceCleanup cleanup = SourceCleanup.DELETE;
 
-        @Option(names = "--vacuum", defaultValue = "Auto", description = "Auto, Full, Plain or None (${DEFAULT-VALUE}).")
+        @Option(
+                names = "--vacuum",
+                defaultValue = "Auto",
+                description = "Auto, Full, Plain or None (${DEFAULT-VALUE}).")
         VacuumMode vacuum = VacuumMode.AUTO;
 
         @Override
@@ -160,8 +165,7 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
-            return new Worker(
-                            Stage.COPY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
+            return new Worker(Stage.COPY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> new CopyRun(
                             worker.context(),
                             source.from,
@@ -188,8 +192,7 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
-            return new Worker(
-                            Stage.VERIFY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
+            return new Worker(Stage.VERIFY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> new VerifyRun(
                             worker.context(),
                             source.from,
@@ -212,8 +215,7 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
-            return new Worker(
-                            Stage.CLEAN, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
+            return new Worker(Stage.CLEAN, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> new CleanRun(
                             worker.context(),
                             target.to,

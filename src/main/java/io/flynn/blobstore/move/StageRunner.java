@@ -9,9 +9,6 @@ import io.flynn.blobstore.store.StorageFailure;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,26 +32,26 @@ public final class StageRunner {
 
     /** @param start opens what the stage needs; wrong settings show there */
     public StageReport run(Supplier<StageRun> start) {
-        // A thread of its own, so that an output that takes nothing stops no blob.
-        ScheduledThreadPoolExecutor ticker = new ScheduledThreadPoolExecutor(1, task -> {
-            Thread thread = new Thread(task, "progress");
-            thread.setDaemon(true);
-            return thread;
-        });
-        tellRegularly(ticker);
+        // A thread of its own, so that an output that takes nothing stops no blob; a daemon, so that it ends with the
+        // process.
+        Thread teller = Thread.ofPlatform().daemon().name("progress").start(this::tell);
         try {
             return runToReport(start);
         } finally {
-            ticker.shutdownNow();
+            teller.interrupt();
         }
     }
 
-    private void tellRegularly(ScheduledExecutorService ticker) {
-        ticker.scheduleWithFixedDelay(
-                () -> output.progress(progress.progress(System.nanoTime())),
-                0,
-                TELL_EVERY.toMillis(),
-                TimeUnit.MILLISECONDS);
+    private void tell() {
+        try {
+            while (true) {
+                output.progress(progress.progress(System.nanoTime()));
+                Thread.sleep(TELL_EVERY);
+            }
+        } catch (InterruptedException e) {
+            // The stage has ended; its report says the rest.
+            Thread.currentThread().interrupt();
+        }
     }
 
     private StageReport runToReport(Supplier<StageRun> start) {
