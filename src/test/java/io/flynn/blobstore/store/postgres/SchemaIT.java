@@ -4,9 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -30,7 +28,7 @@ class SchemaIT {
     void makesTheColumnsThatOldServersExpect() throws SQLException {
         upgrade();
 
-        assertThat(rows("""
+        assertThat(database.texts("""
                 SELECT column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
                 FROM information_schema.columns WHERE table_name = 'files' ORDER BY ordinal_position
                 """))
@@ -47,7 +45,8 @@ class SchemaIT {
                         "created_at timestamp with time zone NO now()",
                         "updated_at timestamp with time zone NO now()",
                         "deleted_at timestamp with time zone YES ");
-        assertThat(rows("SELECT id::text FROM schema_migrations ORDER BY id")).containsExactly("1", "2");
+        assertThat(database.texts("SELECT id::text FROM schema_migrations ORDER BY id"))
+                .containsExactly("1", "2");
     }
 
     @Test
@@ -64,7 +63,7 @@ class SchemaIT {
 
         upgrade();
 
-        assertThat(rows("""
+        assertThat(database.texts("""
                 SELECT concat_ws('|', name, backend, type, size, encode(sha512, 'hex'), encode(lo_get(file_oid), 'escape'),
                                  updated_at AT TIME ZONE 'UTC', deleted_at)
                 FROM files ORDER BY name
@@ -137,18 +136,6 @@ class SchemaIT {
     private void upgrade() throws SQLException {
         try (Connection connection = database.connect()) {
             Schema.upgrade(connection);
-        }
-    }
-
-    private List<String> rows(String sql) throws SQLException {
-        try (Connection connection = database.connect();
-                Statement statement = connection.createStatement();
-                ResultSet results = statement.executeQuery(sql)) {
-            List<String> rows = new ArrayList<>();
-            while (results.next()) {
-                rows.add(results.getString(1));
-            }
-            return rows;
         }
     }
 }

@@ -1,0 +1,124 @@
+package io.flynn.blobstore.app;
+
+import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.serve.Backends;
+import io.flynn.blobstore.serve.BlobServer;
+import io.flynn.blobstore.serve.ServerSettings;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.PgSettings;
+import io.flynn.blobstore.store.postgres.Schema;
+import io.flynn.blobstore.store.postgres.ServedCatalog;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+
+/** The HTTP blobstore, until it is told to stop. */
+@Command(
+        name = "server",
+        description = {
+            "Serves the blobstore over HTTP.",
+            "Settings come from the environment: PORT (8080), PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE,"
+                    + " BACKEND_<NAME>, BACKEND_<NAME>_<KEY>, DEFAULT_BACKEND, BLOBSTORE_DATABASE_CONNECTIONS (16),"
+                    + " BLOBSTORE_DRAIN_DELAY (5s), BLOBSTORE_DRAIN_GRACE (20s)."
+        },
+        mixinStandardHelpOptions = true)
+final class ServerRole implements Callable<Integer> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ServerRole.class);
+
+    private static final String APPLICATION_NAME = "blobstore server";
+
+    /** Long enough for a burst, short enough for a client to be told to come again before it gives up. */
+    private static final Duration WAIT_FOR_CONNECTION = Duration.ofSeconds(5);
+
+    private static final Duration SCHEMA_RETRY_MIN = Duration.ofSeconds(1);
+    private static final Duration SCHEMA_RETRY_MAX = Duration.ofSeconds(10);
+
+    @Override
+    public Integer call() throws InterruptedException {
+        Map<String, String> environment = System.getenv();
+        ServerSettings settings;
+        PgSettings postgres;
+        Backends backends;
+        try {
+            settings = ServerSettings.decode(environment);
+            postgres = PgSettings.decode(environment);
+            BackendEnvironment configured = BackendEnvironment.decode(environment);
+            configured
+                    .rejected()
+                    .values()
+                    .forEach(problem ->
+                            LOG.atError().addKeyValue("problem", problem).log("a backend can't be used"));
+            // A quarter of the heap: what else a request needs is small.
+            backends = new Backends(configured, Runtime.getRuntime().maxMemory() / 4);
+        } catch (InvalidSettingException e) {
+            LOG.error(e.getMessage());
+            return ExitCode.USAGE.value();
+        }
+        Database database =
+                new Database(postgres, APPLICATION_NAME, settings.databaseConnections(), WAIT_FOR_CONNECTION);
+        Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, WAIT_FOR_CONNECTION);
+        BlobServer server =
+                new BlobServer(settings, new ServedCatalog(database), new ServedCatalog(statusDatabase), backends);
+        server.start();
+        Thread stopping = stopOnSignal(server);
+        try {
+            prepare(database);
+            server.ready();
+            // Ended by the signal.
+            Thread.currentThread().join();
+            return ExitCode.DONE.value();
+        } catch (StorageFailure e) {
+            LOG.error(e.getMessage(), e);
+            return ExitCode.FAILED.value();
+        } finally {
+            Runtime.getRuntime().removeShutdownHook(stopping);
+        }
+    }
+
+    /** The exit code of a JVM that a signal ended is its own (143) unless it is halted: whoever drained has done its work. */
+    private static Thread stopOnSignal(BlobServer server) {
+        Thread stopping = Thread.ofPlatform().name("drain").unstarted(() -> {
+            try {
+                server.drain();
+            } catch (InterruptedException | RuntimeException e) {
+                LOG.error("could not stop in order", e);
+            }
+            Runtime.getRuntime().halt(ExitCode.DONE.value());
+        });
+        Runtime.getRuntime().addShutdownHook(stopping);
+        return stopping;
+    }
+
+    /**
+     * Creates or upgrades the schema; a database that is away is waited for, since whoever starts everything at once starts
+     * it, too.
+     *
+     * @throws StorageFailure if the database says no for good
+     */
+    private static void prepare(Database database) throws InterruptedException {
+        Duration delay = SCHEMA_RETRY_MIN;
+        while (true) {
+            try {
+                database.with("create or upgrade the schema", connection -> {
+                    Schema.upgrade(connection);
+                    return connection;
+                });
+                return;
+            } catch (StorageFailure e) {
+                if (!e.isTransient()) {
+                    throw e;
+                }
+                LOG.atWarn().addKeyValue("problem", e.getMessage()).log("waiting for the database");
+            }
+            Thread.sleep(delay);
+            delay = delay.multipliedBy(2).compareTo(SCHEMA_RETRY_MAX) < 0 ? delay.multipliedBy(2) : SCHEMA_RETRY_MAX;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+package io.flynn.blobstore.blob;
+
+import java.time.Instant;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * The live version of one name, as it is served.
+ *
+ * @param backend where the bytes are, as the row says it: perhaps a backend that this process doesn't know
+ * @param oid the large object; may still be there after the bytes were moved, and is then not to be read
+ * @param externalId the object's key in the external backend
+ * @param type the content type as uploaded, may be empty
+ * @param sha512 as recorded with the upload; rows of the first schema may lack it
+ * @param updatedAt {@code Last-Modified}
+ */
+public record BlobVersion(
+        String backend,
+        OptionalLong oid,
+        Optional<ObjectKey> externalId,
+        String type,
+        long size,
+        Optional<Sha512> sha512,
+        Instant updatedAt) {
+
+    /** @throws IllegalArgumentException if {@code size} is negative */
+    public BlobVersion {
+        if (size < 0) {
+            throw new IllegalArgumentException("size is negative: " + size);
+        }
+    }
+
+    public boolean isInPostgres() {
+        return backend.equals(BackendName.POSTGRES.value());
+    }
+}

@@ -1,0 +1,84 @@
+package io.flynn.blobstore.serve;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.store.s3.PartBuffers;
+import io.flynn.blobstore.store.s3.ServedBucket;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+
+/**
+ * The external backends that this server knows. One that can't be used takes neither the others nor the database down: only
+ * what needs it is refused. Thread-safe.
+ */
+public final class Backends implements AutoCloseable {
+
+    /** A backend's uploads are bounded by their buffers; deletes and further parts come on top. */
+    private static final int CONNECTIONS = 64;
+
+    private final Map<String, ServedBucket> buckets = new HashMap<>();
+    private final BackendName defaultBackend;
+
+    /**
+     * Connects to nothing.
+     *
+     * @param uploadBytesMax memory that uploads to all backends together may take
+     * @throws InvalidSettingException if new blobs would have nowhere to go; it says why and what to do
+     */
+    public Backends(BackendEnvironment environment, long uploadBytesMax) {
+        requireDefault(environment);
+        PartBuffers buffers = new PartBuffers(uploadBytesMax);
+        environment
+                .backends()
+                .forEach((name, settings) ->
+                        buckets.put(name.value(), new ServedBucket(settings, CONNECTIONS, buffers)));
+        defaultBackend = environment.defaultBackend();
+    }
+
+    private static void requireDefault(BackendEnvironment environment) {
+        BackendName name = environment.defaultBackend();
+        String problem = environment.rejected().get(name);
+        if (problem != null) {
+            throw new InvalidSettingException(
+                    BackendEnvironment.DEFAULT_VARIABLE, "is \"%s\", which can't be used: %s".formatted(name, problem));
+        }
+        if (name.isExternal() && !environment.backends().containsKey(name)) {
+            TreeSet<String> known = new TreeSet<>();
+            known.add(BackendName.POSTGRES.value());
+            environment.backends().keySet().forEach(backend -> known.add(backend.value()));
+            throw new InvalidSettingException(
+                    BackendEnvironment.DEFAULT_VARIABLE,
+                    "is \"%s\", but there is no such backend: set %s, or use one of %s"
+                            .formatted(name, name.variable(), String.join(", ", known)));
+        }
+    }
+
+    /** Where new blobs go; empty = to the database. */
+    Optional<ServedBucket> defaultBucket() {
+        return Optional.ofNullable(buckets.get(defaultBackend.value()));
+    }
+
+    BackendName defaultBackend() {
+        return defaultBackend;
+    }
+
+    /** @throws Refusal if no such backend can be used here; the log of the start says why settings were refused */
+    ServedBucket bucket(String backend) {
+        ServedBucket bucket = buckets.get(backend);
+        if (bucket == null) {
+            throw new Refusal(
+                    503,
+                    "the blob is in backend \"%s\", which is not configured in this server, or wrongly"
+                            .formatted(backend));
+        }
+        return bucket;
+    }
+
+    @Override
+    public void close() {
+        buckets.values().forEach(ServedBucket::close);
+    }
+}

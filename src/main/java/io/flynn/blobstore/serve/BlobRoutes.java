@@ -1,0 +1,177 @@
+package io.flynn.blobstore.serve;
+
+import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.store.NameRefused;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.ServedCatalog;
+import java.io.IOException;
+import java.time.Duration;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Which request does what, and how failures are answered: the only place that logs them. Every request runs in a virtual
+ * thread of its own and may block.
+ */
+final class BlobRoutes extends Handler.Abstract {
+
+    private static final Logger LOG = LoggerFactory.getLogger(BlobRoutes.class);
+
+    private static final BlobName STATUS = new BlobName("/.well-known/status");
+    private static final BlobName READY = new BlobName("/.well-known/ready");
+
+    private static final String NAME_REFUSED =
+            "the database can't hold this name: it is too long, or has characters that the database's encoding lacks";
+
+    /** Pools and locks are free again in about that time, if they are at all. */
+    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
+
+    private final Health health;
+    private final InFlight inFlight;
+    private final ServedCatalog catalog;
+    private final BlobDownload download;
+    private final BlobUpload upload;
+    private final Listing listing;
+
+    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, InFlight inFlight) {
+        this.catalog = catalog;
+        this.health = health;
+        this.inFlight = inFlight;
+        download = new BlobDownload(catalog, backends);
+        upload = new BlobUpload(catalog, backends);
+        listing = new Listing(catalog);
+    }
+
+    @Override
+    public boolean handle(Request request, Response response, Callback callback) {
+        inFlight.enter();
+        Request.addCompletionListener(request, failure -> inFlight.leave());
+        try {
+            if (health.isDraining()) {
+                response.getHeaders().put(HttpHeader.CONNECTION, "close");
+            }
+            route(request, response);
+            callback.succeeded();
+        } catch (Refusal e) {
+            answer(e.status(), e.answer(), response, callback);
+        } catch (NameRefused e) {
+            answer(400, NAME_REFUSED, response, callback);
+        } catch (StorageFailure e) {
+            failed(request, e);
+            response.reset();
+            answer(status(e), message(e), response, callback);
+        } catch (IOException e) {
+            LOG.atDebug()
+                    .addKeyValue("method", request.getMethod())
+                    .addKeyValue("path", request.getHttpURI().getPath())
+                    .log("client broke off");
+            callback.failed(e);
+        } catch (RuntimeException e) {
+            failed(request, e);
+            response.reset();
+            answer(500, "internal error", response, callback);
+        }
+        return true;
+    }
+
+    private void route(Request request, Response response) throws IOException {
+        String path = request.getHttpURI().getPath();
+        if (path == null) {
+            throw new Refusal(400, "the request has no path");
+        }
+        BlobName name = RequestTarget.name(path);
+        String method = request.getMethod();
+        if (name.equals(STATUS) || name.equals(READY)) {
+            requireReading(method);
+            health.answer(name.equals(READY), response);
+            return;
+        }
+        health.requireStarted();
+        if (name.isRoot()) {
+            root(method, request, response);
+        } else {
+            blob(name, method, request, response);
+        }
+    }
+
+    private void root(String method, Request request, Response response) throws IOException {
+        switch (method) {
+            case "GET" -> listing.get(request, response);
+            case "HEAD" -> response.setStatus(200);
+            // There is no blob that is called like the root.
+            case "PUT", "DELETE" -> throw Refusal.notFound();
+            default -> throw notAllowed();
+        }
+    }
+
+    private void blob(BlobName name, String method, Request request, Response response) throws IOException {
+        switch (method) {
+            case "GET" -> download.get(name, request, response);
+            case "HEAD" -> download.head(name, request, response);
+            case "PUT" -> upload.put(name, request);
+            case "DELETE" -> {
+                Unsupported.refuse(request.getHeaders());
+                catalog.delete(name);
+            }
+            default -> throw notAllowed();
+        }
+    }
+
+    private static void requireReading(String method) {
+        if (!method.equals("GET") && !method.equals("HEAD")) {
+            throw notAllowed();
+        }
+    }
+
+    private static Refusal notAllowed() {
+        return new Refusal(405, "method not allowed: use GET, HEAD, PUT or DELETE");
+    }
+
+    private static int status(StorageFailure failure) {
+        return switch (failure) {
+            case StorageFailure.Unreachable e -> 503;
+            case StorageFailure.Busy e -> 503;
+            case StorageFailure.OutcomeUnknown e -> 503;
+            case StorageFailure.Full e -> 507;
+            case StorageFailure.Denied e -> 500;
+            case StorageFailure.Missing e -> 500;
+            case StorageFailure.Corrupt e -> 500;
+        };
+    }
+
+    /** What went wrong where is for the log: clients learn whether it's worth trying again. */
+    private static String message(StorageFailure failure) {
+        return failure.isTransient() ? "not now: " + failure.reason() : "failed: " + failure.reason();
+    }
+
+    private static void answer(int status, String message, Response response, Callback callback) {
+        if (response.isCommitted()) {
+            // Part of a success was sent: only breaking off tells the client that the rest is missing.
+            callback.failed(new IOException(message));
+            return;
+        }
+        response.setStatus(status);
+        if (status == 503) {
+            response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_AFTER.toSeconds());
+        }
+        if (status == 405) {
+            response.getHeaders().put(HttpHeader.ALLOW, "GET, HEAD, PUT, DELETE");
+        }
+        response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/plain; charset=utf-8");
+        Content.Sink.write(response, true, message + "\n", callback);
+    }
+
+    private static void failed(Request request, RuntimeException failure) {
+        LOG.atWarn()
+                .addKeyValue("method", request.getMethod())
+                .addKeyValue("path", request.getHttpURI().getPath())
+                .setCause(failure)
+                .log("request failed");
+    }
+}

@@ -1,0 +1,126 @@
+package io.flynn.blobstore.serve;
+
+import io.flynn.blobstore.store.postgres.ServedCatalog;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.NetworkConnectionLimit;
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.server.handler.ErrorHandler;
+import org.eclipse.jetty.util.thread.QueuedThreadPool;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The HTTP blobstore on one port. Listens from {@link #start} on, serves blobs from {@link #ready} on, and is stopped by
+ * {@link #drain} without failing a request.
+ */
+public final class BlobServer implements AutoCloseable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(BlobServer.class);
+
+    /** A client that sends or takes no byte for so long is gone; its request holds a connection to the database. */
+    private static final Duration IDLE = Duration.ofSeconds(60);
+
+    /** A name of 4 KiB, every byte of it percent-encoded, and room for the rest. */
+    private static final int REQUEST_HEADER_BYTES = 16 * 1024;
+
+    private static final int CONNECTIONS_MAX = 4_096;
+
+    /** Selectors and acceptors; requests run in virtual threads. */
+    private static final int THREADS_MAX = 16;
+
+    private final ServerSettings settings;
+    private final Health health;
+    private final InFlight inFlight = new InFlight();
+    private final Server jetty;
+    private final ServerConnector connector;
+
+    /** @param statusCatalog the same database through a connection that nothing else uses */
+    public BlobServer(ServerSettings settings, ServedCatalog catalog, ServedCatalog statusCatalog, Backends backends) {
+        this.settings = settings;
+        health = new Health(statusCatalog);
+        QueuedThreadPool threads = new QueuedThreadPool(THREADS_MAX);
+        threads.setName("http");
+        threads.setVirtualThreadsExecutor(Executors.newVirtualThreadPerTaskExecutor());
+        jetty = new Server(threads);
+        connector = new ServerConnector(jetty, 1, 1, new HttpConnectionFactory(http()));
+        connector.setPort(settings.port());
+        connector.setIdleTimeout(IDLE.toMillis());
+        // Jetty's own 1 s would break off uploads that pause while others are waited for.
+        connector.setShutdownIdleTimeout(IDLE.toMillis());
+        jetty.addConnector(connector);
+        jetty.addBean(new NetworkConnectionLimit(CONNECTIONS_MAX, connector));
+        jetty.setHandler(new BlobRoutes(catalog, backends, health, inFlight));
+        ErrorHandler errors = new ErrorHandler();
+        errors.setShowStacks(false);
+        jetty.setErrorHandler(errors);
+    }
+
+    private static HttpConfiguration http() {
+        HttpConfiguration http = new HttpConfiguration();
+        // Names are opaque: %2F, %25, //, .. and raw UTF-8 are for us to decode, not for the server to judge.
+        http.setUriCompliance(UriCompliance.UNSAFE);
+        http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
+        http.setSendServerVersion(false);
+        // Else a content type that differs from a well-known one only by case would be stored as that.
+        http.setHeaderCacheCaseSensitive(true);
+        return http;
+    }
+
+    /** Listens; requests for blobs are put off until {@link #ready}. */
+    public void start() {
+        try {
+            jetty.start();
+        } catch (Exception e) {
+            throw new IllegalStateException("could not listen on port " + settings.port(), e);
+        }
+        LOG.atInfo().addKeyValue("port", port()).log("listening");
+    }
+
+    public int port() {
+        return connector.getLocalPort();
+    }
+
+    /** The schema is right: blobs are served. */
+    public void ready() {
+        health.started();
+        LOG.info("ready");
+    }
+
+    /**
+     * Stops: not ready any more, but answering until everybody knows that; then no new connections; then none at all, once
+     * the running requests have ended or the grace is over. Every answer meanwhile asks the client to connect anew.
+     *
+     * @return how many requests had to be broken off
+     */
+    public int drain() throws InterruptedException {
+        health.draining();
+        LOG.info("draining");
+        Thread.sleep(settings.drainDelay());
+        CompletableFuture<Void> connectionsClosed = connector.shutdown();
+        int left = inFlight.awaitNone(settings.drainGrace());
+        // Idle connections needn't be waited for: clients see them closed and open others.
+        boolean areClosed = connectionsClosed.isDone();
+        close();
+        LOG.atInfo()
+                .addKeyValue("brokenOff", left)
+                .addKeyValue("idleConnections", !areClosed)
+                .log("stopped");
+        return left;
+    }
+
+    /** Stops at once, whatever runs. */
+    @Override
+    public void close() {
+        try {
+            jetty.stop();
+        } catch (Exception e) {
+            throw new IllegalStateException("could not stop listening", e);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+package io.flynn.blobstore.serve;
+
+import static io.flynn.blobstore.serve.RunningServer.text;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.net.http.HttpResponse;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PostgresBlobServerIT extends BlobServerContract {
+
+    @Override
+    Map<String, String> backend() {
+        return Map.of();
+    }
+
+    @Override
+    long objects() {
+        return 0;
+    }
+
+    @Override
+    String backendName() {
+        return "postgres";
+    }
+
+    @Test
+    void getTellsWhatHeadTells() {
+        blobs().put("/a", "hello", "Content-Type", "text/html; charset=UTF-8");
+
+        HttpResponse<byte[]> got = blobs().get("/a");
+        HttpResponse<byte[]> head = blobs().head("/a");
+
+        for (String header : List.of("Content-Length", "Content-Type", "Etag", "Last-Modified", "Accept-Ranges")) {
+            assertThat(got.headers().firstValue(header))
+                    .isPresent()
+                    .isEqualTo(head.headers().firstValue(header));
+        }
+        assertThat(got.headers().firstValue("Content-Type")).contains("text/html; charset=UTF-8");
+    }
+
+    @Test
+    void blobWithoutTypeOrDigestHasNoHeaderForThem() {
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type, size) VALUES (lo_from_bytea(0, 'old'), 'postgres', '/old', '', 3)
+                """);
+
+        HttpResponse<byte[]> got = blobs().get("/old");
+
+        assertThat(text(got)).isEqualTo("old");
+        assertThat(got.headers().firstValue("Content-Type")).isEmpty();
+        assertThat(got.headers().firstValue("Etag")).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(nullValues = "-", textBlock = """
+            bytes=0-0,     206, h,     bytes 0-0/5
+            bytes=1-3,     206, ell,   bytes 1-3/5
+            bytes=2-,      206, llo,   bytes 2-4/5
+            bytes=-2,      206, lo,    bytes 3-4/5
+            bytes=-9,      206, hello, bytes 0-4/5
+            bytes=3-99,    206, lo,    bytes 3-4/5
+            bytes=5-,      416, -,     bytes */5
+            bytes=3-2,     416, -,     bytes */5
+            bytes=-0,      416, -,     bytes */5
+            bytes=a-b,     416, -,     bytes */5
+            lines=1-2,     200, hello, -
+            """)
+    void ranges(String range, int status, String body, String contentRange) {
+        blobs().put("/a", "hello");
+
+        HttpResponse<byte[]> got = blobs().get("/a", "Range", range);
+
+        assertThat(got.statusCode()).isEqualTo(status);
+        assertThat(got.headers().firstValue("Content-Range").orElse(null)).isEqualTo(contentRange);
+        if (body != null) {
+            assertThat(text(got)).isEqualTo(body);
+        }
+    }
+
+    @Test
+    void severalRangesAreRefused() {
+        blobs().put("/a", "hello");
+
+        assertThat(blobs().get("/a", "Range", "bytes=0-1,3-4").statusCode()).isEqualTo(501);
+    }
+
+    @Test
+    void rangeAcrossChunks() {
+        byte[] bytes = new byte[1_000_000];
+        new Random(7).nextBytes(bytes);
+        blobs().put("/a", bytes);
+
+        assertThat(blobs().get("/a", "Range", "bytes=262143-786433").body())
+                .isEqualTo(Arrays.copyOfRange(bytes, 262_143, 786_434));
+    }
+
+    @Test
+    void conditions() {
+        blobs().put("/a", "hello");
+        HttpResponse<byte[]> got = blobs().get("/a");
+        String etag = got.headers().firstValue("Etag").orElseThrow();
+        String date = got.headers().firstValue("Last-Modified").orElseThrow();
+        String earlier = "Wed, 03 Jun 2015 12:00:00 GMT";
+
+        assertThat(status("If-None-Match", etag)).isEqualTo(304);
+        assertThat(status("If-None-Match", "\"other\", W/" + etag)).isEqualTo(304);
+        assertThat(status("If-None-Match", "*")).isEqualTo(304);
+        assertThat(status("If-None-Match", "\"other\"")).isEqualTo(200);
+        assertThat(status("If-None-Match", "\"other\"", "If-Modified-Since", date))
+                .isEqualTo(200);
+        assertThat(status("If-Modified-Since", date)).isEqualTo(304);
+        assertThat(status("If-Modified-Since", earlier)).isEqualTo(200);
+        assertThat(status("If-Modified-Since", "yesterday")).isEqualTo(200);
+        assertThat(status("If-Match", etag)).isEqualTo(200);
+        assertThat(status("If-Match", "\"other\"")).isEqualTo(412);
+        assertThat(status("If-Match", "W/" + etag)).isEqualTo(412);
+        assertThat(status("If-Unmodified-Since", earlier)).isEqualTo(412);
+        assertThat(status("If-Unmodified-Since", date)).isEqualTo(200);
+        assertThat(status("Range", "bytes=0-1", "If-Range", etag)).isEqualTo(206);
+        assertThat(status("Range", "bytes=0-1", "If-Range", "\"other\"")).isEqualTo(200);
+        assertThat(status("Range", "bytes=0-1", "If-Range", date)).isEqualTo(206);
+        assertThat(status("Range", "bytes=0-1", "If-Range", earlier)).isEqualTo(200);
+        assertThat(blobs().get("/a", "If-None-Match", etag).headers().firstValue("Etag"))
+                .contains(etag);
+    }
+
+    @Test
+    void lastModifiedIsWhenTheUploadEnded() {
+        blobs().put("/a", "hello");
+
+        assertThat(database()
+                        .count("SELECT count(*) FROM files WHERE updated_at <= clock_timestamp()"
+                                + " AND updated_at > clock_timestamp() - interval '1 minute'"))
+                .isOne();
+    }
+
+    @Test
+    void largeObjectThatIsGoneIsAFailureNotAnEmptyBlob() {
+        blobs().put("/a", "hello");
+        database().execute("SELECT lo_unlink(file_oid) FROM files");
+
+        HttpResponse<byte[]> got = blobs().get("/a");
+
+        assertThat(got.statusCode()).isEqualTo(500);
+        assertThat(text(got)).contains("SourceMissing");
+        assertThat(blobs().put("/a", "again").statusCode())
+                .as("can be replaced")
+                .isEqualTo(200);
+        assertThat(text(blobs().get("/a"))).isEqualTo("again");
+    }
+
+    @Test
+    void deletesMoreLargeObjectsThanOneTransactionCanUnlink() {
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type, size)
+                SELECT lo_from_bytea(0, 'x'), 'postgres', '/many/' || i, '', 1 FROM generate_series(1, 1200) i
+                """);
+
+        assertThat(blobs().delete("/many").statusCode()).isEqualTo(200);
+
+        assertThat(names()).isEmpty();
+        assertThat(largeObjects()).isZero();
+    }
+
+    private int status(String... headers) {
+        return blobs().get("/a", headers).statusCode();
+    }
+}
