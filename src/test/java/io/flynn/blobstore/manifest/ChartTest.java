@@ -47,11 +47,13 @@ class ChartTest {
     }
 
     @Test
-    void asSpareNeedsTheLease() {
+    void aSpareNeedsTheLease() {
         assertThatThrownBy(() -> Chart.render(Map.of("replicas", 2, "leaderElection", false)))
                 .hasMessageContaining("more than one replica needs leaderElection: true");
-        assertThat(strategy(Map.of("replicas", 2))).isEqualTo("RollingUpdate");
-        assertThat(strategy(Map.of("leaderElection", false))).isEqualTo("Recreate");
+        assertThat(surplus(Map.of("replicas", 2))).isEqualTo(1);
+        assertThat(surplus(Map.of("leaderElection", false)))
+                .as("the old pod goes first")
+                .isZero();
         assertThat(names(Chart.render(Role.class, Map.of("leaderElection", false))))
                 .as("without a lease nobody may write one")
                 .containsExactly("blobstore-operator");
@@ -125,8 +127,13 @@ class ChartTest {
         return Chart.render(Deployment.class, values).getFirst();
     }
 
-    private static String strategy(Map<String, ?> values) {
-        return deployment(values).getSpec().getStrategy().getType();
+    private static int surplus(Map<String, ?> values) {
+        return deployment(values)
+                .getSpec()
+                .getStrategy()
+                .getRollingUpdate()
+                .getMaxSurge()
+                .getIntVal();
     }
 
     private static Map<String, String> environment(Deployment deployment) {

@@ -26,7 +26,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * deletes the external object before it commits. Its blobs are its own, since nobody else can know what they are meanwhile;
  * like every pod's, its default is the bucket once the migration runs.
  */
-final class OldServer implements AutoCloseable {
+public final class OldServer implements AutoCloseable {
 
     private static final int BLOBS = 24;
     private static final int BYTES_MAX = 60_000;
@@ -53,7 +53,8 @@ final class OldServer implements AutoCloseable {
     }
 
     /** Has uploaded its blobs to PostgreSQL when this returns, and goes on writing. */
-    static OldServer start(Database database, Bucket.Location bucket, Ledger ledger, long seed) throws SQLException {
+    public static OldServer start(Database database, Bucket.Location bucket, Ledger ledger, long seed)
+            throws SQLException {
         OldServer server = new OldServer(database, new Bucket(bucket), ledger);
         SplittableRandom random = new SplittableRandom(seed);
         List<List<String>> names = new ArrayList<>();
@@ -75,12 +76,12 @@ final class OldServer implements AutoCloseable {
     }
 
     /** From now on no upload breaks in the middle: once the large objects are cleaned, nobody can hold what that loses. */
-    void breakNoMoreUploads() {
+    public void breakNoMoreUploads() {
         breaksUploads = false;
     }
 
     /** Ends what is under way. */
-    void stop() throws InterruptedException {
+    public void stop() throws InterruptedException {
         stop.countDown();
         for (Thread writer : writers) {
             writer.join();
@@ -88,12 +89,12 @@ final class OldServer implements AutoCloseable {
     }
 
     /** What it couldn't do although nobody broke it. */
-    List<String> failures() {
+    public List<String> failures() {
         return List.copyOf(failures);
     }
 
     /** How often a blob was moved between the first and the last statement of an append. */
-    long appendsAcrossAMove() {
+    public long appendsAcrossAMove() {
         return appendsAcrossAMove.get();
     }
 

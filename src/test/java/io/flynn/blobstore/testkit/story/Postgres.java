@@ -2,6 +2,8 @@ package io.flynn.blobstore.testkit.story;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -10,7 +12,7 @@ import java.time.Duration;
  * A real PostgreSQL of the story's own, which may crash. The blobstore's databases belong to a role that is no superuser, as they
  * do in most places.
  */
-final class Postgres implements AutoCloseable {
+public final class Postgres implements AutoCloseable {
 
     static final String ROLE = "blobstore";
     static final String PASSWORD = "blobstore-password";
@@ -18,30 +20,59 @@ final class Postgres implements AutoCloseable {
     private static final Duration RECOVERY_MAX = Duration.ofSeconds(30);
 
     private final EmbeddedPostgres server;
+    private final String address;
 
-    private Postgres(EmbeddedPostgres server) {
+    private Postgres(EmbeddedPostgres server, String address) {
         this.server = server;
+        this.address = address;
     }
 
+    /** For this machine's processes. */
     static Postgres start() throws IOException, SQLException {
+        return start(builder(), "127.0.0.1");
+    }
+
+    /**
+     * For others too.
+     *
+     * @param address of this machine, under which they reach it; {@link #ROLE} proves itself by password there
+     * @param access a file that may be written
+     */
+    public static Postgres start(String address, Path access) throws IOException, SQLException {
+        Files.writeString(access, """
+                local all all              trust
+                host  all all 127.0.0.1/32 trust
+                host  all %s  0.0.0.0/0    scram-sha-256
+                """.formatted(ROLE));
+        return start(
+                builder()
+                        .setServerConfig("listen_addresses", "127.0.0.1," + address)
+                        .setServerConfig("hba_file", access.toString()),
+                address);
+    }
+
+    private static EmbeddedPostgres.Builder builder() {
         // A machine that loses power is not part of the story; a server that is killed is, and keeps what it wrote.
-        Postgres postgres = new Postgres(
-                EmbeddedPostgres.builder().setServerConfig("fsync", "off").start());
+        return EmbeddedPostgres.builder().setServerConfig("fsync", "off");
+    }
+
+    private static Postgres start(EmbeddedPostgres.Builder builder, String address) throws IOException, SQLException {
+        Postgres postgres = new Postgres(builder.start(), address);
         postgres.superuser().execute("CREATE ROLE %s LOGIN PASSWORD '%s'".formatted(ROLE, PASSWORD));
         return postgres;
     }
 
     /** A new, empty database that {@link #ROLE} owns. */
-    Database create(String name) throws SQLException {
+    public Database create(String name) throws SQLException {
         superuser().execute("CREATE DATABASE %s OWNER %s".formatted(name, ROLE));
-        return new Database("127.0.0.1", server.getPort(), name, ROLE, PASSWORD);
+        return new Database(address, server.getPort(), name, ROLE, PASSWORD);
     }
 
     /**
      * Kills one of its processes, whereupon it cuts every connection, recovers from its log and starts again. Returns when it
      * takes connections.
      */
-    void crash() throws SQLException, InterruptedException {
+    public void crash() throws SQLException, InterruptedException {
         try (Connection doomed = superuser().connect()) {
             long pid = Database.number(doomed, "SELECT pg_backend_pid()");
             ProcessHandle.of(pid).orElseThrow().destroyForcibly();

@@ -1,0 +1,191 @@
+package io.flynn.blobstore.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.flynn.blobstore.testkit.story.Database;
+import io.flynn.blobstore.testkit.story.Narrator;
+import io.flynn.blobstore.testkit.story.OldState;
+import io.flynn.blobstore.testkit.story.Outcome;
+import io.flynn.blobstore.testkit.story.Story;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The story where it will be lived: real pods, our image, our chart; and what may happen to it there. */
+@Tag("cluster")
+class ClusterStoryIT {
+
+    /** So many blobs may be on their way when a pod dies (concurrencyPerPod's default). */
+    private static final int IN_FLIGHT_MAX = 8;
+
+    private static final long SEED = 20_261_122;
+
+    private static Site site;
+
+    @TempDir
+    private Path folder;
+
+    @BeforeAll
+    static void start() throws Exception {
+        site = Site.find();
+    }
+
+    @AfterAll
+    static void stop() throws IOException {
+        if (site != null) {
+            site.close();
+        }
+    }
+
+    /** What is done to a world, and what is asked of it afterwards. */
+    private interface Fault {
+        void strike(ClusterWorld world) throws Exception;
+    }
+
+    @Test
+    @Tag("plain")
+    void everyBlobEndsInTheBucketWhileClientsWork() throws Exception {
+        run("plain", OldState.whole(SEED), world -> {}, (world, outcome) -> {
+            assertThat(outcome.wrongFigures()).isEmpty();
+            assertThat(storedAgain(world)).as("objects stored more than once").isZero();
+        });
+    }
+
+    @Test
+    void theMigrationsPodIsKilled() throws Exception {
+        run(
+                "worker-killed",
+                OldState.whole(SEED),
+                world -> {
+                    awaitMidCopy(world);
+                    assertThat(world.programs()
+                                    .kubectl(
+                                            "delete",
+                                            "pod",
+                                            "--selector=blobstore.flynn.io/migration=pg-to-s3,blobstore.flynn.io/stage=copy",
+                                            "--grace-period=0",
+                                            "--force",
+                                            "--wait=false"))
+                            .contains("deleted");
+                },
+                (world, outcome) -> {
+                    assertThat(outcome.wrongFigures()).isEmpty();
+                    assertThat(storedAgain(world))
+                            .as("objects stored more than once")
+                            .isLessThanOrEqualTo(IN_FLIGHT_MAX);
+                });
+    }
+
+    @Test
+    void theOperatorsPodIsDeleted() throws Exception {
+        run(
+                "operator-deleted",
+                OldState.whole(SEED),
+                world -> {
+                    awaitMidCopy(world);
+                    assertThat(world.programs()
+                                    .kubectl(
+                                            "delete",
+                                            "pod",
+                                            "--selector=app.kubernetes.io/name=blobstore-operator",
+                                            "--wait=false"))
+                            .contains("deleted");
+                },
+                (world, outcome) -> {
+                    assertThat(outcome.wrongFigures()).isEmpty();
+                    assertThat(storedAgain(world))
+                            .as("the worker went on undisturbed")
+                            .isZero();
+                });
+    }
+
+    @Test
+    void theDatabaseRestarts() throws Exception {
+        run(
+                "database-restarted",
+                OldState.whole(SEED),
+                world -> {
+                    awaitMidCopy(world);
+                    site.restartDatabase();
+                },
+                (world, outcome) -> {
+                    // Requests that were under way fail with the database, and an upload may then leave an object
+                    // without a row.
+                    assertThat(outcome.verdict().lost()).isZero();
+                    assertThat(outcome.verdict().wrong()).isZero();
+                    assertThat(outcome.verdict().rowsAtPostgres()).isZero();
+                    assertThat(outcome.verdict().largeObjects()).isZero();
+                    assertThat(outcome.problems()).isEmpty();
+                    assertThat(storedAgain(world))
+                            .as("objects stored more than once")
+                            .isLessThanOrEqualTo(IN_FLIGHT_MAX);
+                });
+    }
+
+    private interface Check {
+        void of(ClusterWorld world, Outcome outcome) throws Exception;
+    }
+
+    private void run(String name, OldState old, Fault fault, Check check) throws Exception {
+        Path log = Files.createDirectories(Path.of("target/e2e")).resolve(name + ".log");
+        try (PrintStream out = new PrintStream(Files.newOutputStream(log));
+                ClusterWorld world = ClusterWorld.create(site, name)) {
+            try {
+                Story story = new Story(world, old, new Narrator(out, false), folder, SEED);
+                Outcome outcome = story.tell(() -> fault.strike(world));
+                check.of(world, outcome);
+            } catch (Exception | AssertionError e) {
+                out.println(world.programs().state());
+                throw new AssertionError(log + " tells what was the case", e);
+            }
+        }
+    }
+
+    /** Returns when some blobs are moved and many are not. */
+    private static void awaitMidCopy(ClusterWorld world) throws SQLException {
+        Database database = world.database();
+        long before = database.number("SELECT count(*) FROM files WHERE backend = 'postgres' AND deleted_at IS NULL");
+        assertThat(before).as("blobs to copy").isGreaterThan(50);
+        await(() -> database.number("SELECT count(*) FROM files WHERE backend <> 'postgres' AND file_oid IS NOT NULL")
+                >= 5);
+        assertThat(database.number("SELECT count(*) FROM files WHERE backend = 'postgres' AND deleted_at IS NULL"))
+                .as("blobs that are still to be copied: this was not the middle")
+                .isGreaterThan(10);
+    }
+
+    private static void await(Callable<Boolean> condition) {
+        Awaitility.await()
+                .atMost(Duration.ofMinutes(2))
+                .pollInterval(Duration.ofMillis(50))
+                .until(condition);
+    }
+
+    /** How many objects of blobs the store was sent more than once, as it says itself. */
+    private static int storedAgain(ClusterWorld world) throws SQLException {
+        Map<String, Integer> stores = Minio.stores(world.bucket());
+        int again = 0;
+        try (Connection connection = world.database().connect();
+                Statement statement = connection.createStatement();
+                ResultSet rows =
+                        statement.executeQuery("SELECT external_id FROM files WHERE external_id IS NOT NULL")) {
+            while (rows.next()) {
+                again += stores.getOrDefault(rows.getString(1), 1) - 1;
+            }
+        }
+        return again;
+    }
+}

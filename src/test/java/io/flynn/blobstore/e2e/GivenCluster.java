@@ -1,0 +1,125 @@
+package io.flynn.blobstore.e2e;
+
+import io.fabric8.kubernetes.api.model.NodeAddress;
+import io.fabric8.kubernetes.client.Config;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import io.flynn.blobstore.testkit.story.Bucket;
+import io.flynn.blobstore.testkit.story.Database;
+import io.flynn.blobstore.testkit.story.Postgres;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.NetworkInterface;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.util.Comparator;
+
+/**
+ * The cluster that {@code KUBECONFIG} names, whose nodes have the image already. PostgreSQL and MinIO are processes of this machine, at an
+ * address that pods reach: {@code -Dhost.address}, by default the first node's if this machine has it.
+ */
+final class GivenCluster implements Site {
+
+    private final Path kubeconfig;
+    private final String nodeAddress;
+    private final Path folder;
+    private final Postgres postgres;
+    private final Process minioServer;
+    private final Minio minio;
+
+    private GivenCluster(
+            Path kubeconfig, String nodeAddress, Path folder, Postgres postgres, Process minioServer, Minio minio) {
+        this.kubeconfig = kubeconfig;
+        this.nodeAddress = nodeAddress;
+        this.folder = folder;
+        this.postgres = postgres;
+        this.minioServer = minioServer;
+        this.minio = minio;
+    }
+
+    static GivenCluster start(Path kubeconfig) throws Exception {
+        String nodeAddress = nodeAddress(kubeconfig);
+        String host = System.getProperty("host.address", "");
+        if (host.isEmpty()) {
+            if (NetworkInterface.getByInetAddress(InetAddress.getByName(nodeAddress)) == null) {
+                throw new IllegalStateException(
+                        "the cluster is elsewhere: say with -Dhost.address=… where its pods reach this machine");
+            }
+            host = nodeAddress;
+        }
+        Path folder = Files.createTempDirectory("e2e");
+        Postgres postgres = Postgres.start(host, folder.resolve("postgres.access"));
+        URI endpoint = URI.create("http://%s:%d".formatted(host, freePort(host)));
+        ProcessBuilder builder = new ProcessBuilder(
+                        Programs.find("minio")
+                                .orElseThrow(() -> new IllegalStateException("minio is not on the PATH"))
+                                .toString(),
+                        "server",
+                        folder.resolve("minio").toString(),
+                        "--quiet",
+                        "--address",
+                        endpoint.getAuthority())
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("minio.log").toFile());
+        builder.environment().put("MINIO_ROOT_USER", Minio.USER);
+        builder.environment().put("MINIO_ROOT_PASSWORD", Minio.PASSWORD);
+        return new GivenCluster(kubeconfig, nodeAddress, folder, postgres, builder.start(), new Minio(endpoint));
+    }
+
+    private static String nodeAddress(Path kubeconfig) throws IOException {
+        Config config = Config.fromKubeconfig(Files.readString(kubeconfig));
+        try (KubernetesClient client =
+                new KubernetesClientBuilder().withConfig(config).build()) {
+            return client.nodes().list().getItems().getFirst().getStatus().getAddresses().stream()
+                    .filter(address -> address.getType().equals("InternalIP"))
+                    .map(NodeAddress::getAddress)
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    private static int freePort(String host) throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(host))) {
+            return socket.getLocalPort();
+        }
+    }
+
+    @Override
+    public Path kubeconfig() {
+        return kubeconfig;
+    }
+
+    @Override
+    public Database database(String name) throws SQLException {
+        return postgres.create(name);
+    }
+
+    @Override
+    public void restartDatabase() throws SQLException, InterruptedException {
+        postgres.crash();
+    }
+
+    @Override
+    public Bucket.Location bucket(String name) {
+        return minio.create(name);
+    }
+
+    @Override
+    public URI node(int port) {
+        return URI.create("http://%s:%d".formatted(nodeAddress, port));
+    }
+
+    @Override
+    public void close() throws IOException {
+        minioServer.destroyForcibly().onExit().join();
+        postgres.close();
+        try (var files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+    }
+}
