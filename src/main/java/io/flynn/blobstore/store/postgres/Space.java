@@ -1,6 +1,7 @@
 package io.flynn.blobstore.store.postgres;
 
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -103,13 +104,20 @@ public final class Space {
         try (Statement statement = connection.createStatement()) {
             // A vacuum says nothing until it is done, which may take hours.
             connection.setNetworkTimeout(Runnable::run, 0);
-            statement.execute("SET lock_timeout = " + lockTimeout.toMillis());
+            setLockTimeout(connection, lockTimeout);
             statement.execute(vacuum);
         } finally {
             connection.setNetworkTimeout(Runnable::run, socketTimeout);
             try (Statement statement = connection.createStatement()) {
                 statement.execute("RESET lock_timeout");
             }
+        }
+    }
+
+    private static void setLockTimeout(Connection connection, Duration lockTimeout) throws SQLException {
+        try (PreparedStatement set = connection.prepareStatement("SELECT set_config('lock_timeout', ?, false)")) {
+            set.setString(1, Long.toString(lockTimeout.toMillis()));
+            set.execute();
         }
     }
 }
