@@ -91,12 +91,12 @@ final class CopyPass {
                 submitLarge(rows, blobs, flipper);
                 submitSmall(rows, blobs, flipper);
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
-            } while (page.size() == PAGE && !isOver(blobs));
+            } while (page.size() == PAGE && !isOver(blobs, flipper));
         }
     }
 
-    private boolean isOver(InFlight blobs) {
-        return context.stop().isRequested() || blobs.hasFailed();
+    private boolean isOver(InFlight blobs, Flipper flipper) {
+        return context.stop().isRequested() || blobs.hasFailed() || flipper.hasFailed();
     }
 
     private void submitLarge(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
@@ -135,7 +135,7 @@ final class CopyPass {
     }
 
     private void submitBatch(List<BlobRow> batch, InFlight blobs, Flipper flipper) {
-        if (batch.isEmpty() || isOver(blobs)) {
+        if (batch.isEmpty() || isOver(blobs, flipper)) {
             return;
         }
         for (LargeObjects.Bytes read : largeObjects.readAll(batch)) {

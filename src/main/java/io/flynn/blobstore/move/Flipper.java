@@ -41,13 +41,15 @@ final class Flipper implements AutoCloseable {
         thread = Thread.ofVirtual().name("flip").start(this::run);
     }
 
-    /** Blocks while too many wait; a proven blob that is not flipped because of a failure is proven again later. */
+    /** Blocks while too many wait. After a failure it takes nothing more: what is proven then is proven again later. */
     void add(Flip flip) {
-        RuntimeException failed = failure;
-        if (failed != null) {
-            throw failed;
+        if (!hasFailed()) {
+            put(Optional.of(flip));
         }
-        put(Optional.of(flip));
+    }
+
+    boolean hasFailed() {
+        return failure != null;
     }
 
     /** @throws RuntimeException what the catalog threw */
@@ -81,7 +83,7 @@ final class Flipper implements AutoCloseable {
             while (isOpen) {
                 List<Flip> batch = new ArrayList<>();
                 isOpen = gather(batch);
-                if (!batch.isEmpty() && failure == null) {
+                if (!batch.isEmpty() && !hasFailed()) {
                     flip(batch);
                 }
             }

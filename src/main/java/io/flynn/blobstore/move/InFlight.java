@@ -32,7 +32,7 @@ final class InFlight implements AutoCloseable {
             try {
                 work.run();
             } catch (RuntimeException e) {
-                if (!failure.compareAndSet(null, e) && failure.get() instanceof StorageFailure first) {
+                if (!failure.compareAndSet(null, e) && failure.get() instanceof StorageFailure first && first != e) {
                     first.addSuppressed(e);
                 }
             } finally {

@@ -9,6 +9,7 @@ import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
+import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.S3AsyncClientBuilder;
@@ -30,6 +31,11 @@ public final class S3Clients {
 
     private S3Clients() {}
 
+    /** One for the whole process: its threads are daemons, and closing a loop takes the SDK two seconds. */
+    private static final class Loop {
+        static final SdkEventLoopGroup SHARED = SdkEventLoopGroup.builder().build();
+    }
+
     /**
      * An asynchronous client: over plain http only these send a body unsigned instead of digesting it once more.
      *
@@ -47,6 +53,7 @@ public final class S3Clients {
                         .maxAttempts(ATTEMPTS)
                         .build()))
                 .httpClientBuilder(NettyNioAsyncHttpClient.builder()
+                        .eventLoopGroup(Loop.SHARED)
                         .maxConcurrency(connections)
                         .connectionTimeout(CONNECT)
                         .connectionAcquisitionTimeout(Duration.ofMinutes(1))

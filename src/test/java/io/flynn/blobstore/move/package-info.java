@@ -1,0 +1,4 @@
+@NullMarked
+package io.flynn.blobstore.move;
+
+import org.jspecify.annotations.NullMarked;
