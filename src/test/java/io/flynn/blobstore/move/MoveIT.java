@@ -72,7 +72,7 @@ class MoveIT {
     }
 
     @Test
-    void every_size_is_copied_proven_cleaned_and_its_space_given_back() {
+    void everySizeIsCopiedProvenCleanedAndItsSpaceGivenBack() {
         int[] sizes = {0, 1, 2047, 2048, 2049, 262_144, MIB, MIB + 1, 3 * MIB + 17};
         List<byte[]> contents = new ArrayList<>();
         List<UUID> ids = new ArrayList<>();
@@ -120,7 +120,7 @@ class MoveIT {
     }
 
     @Test
-    void a_row_without_a_digest_gets_it_with_its_flip() {
+    void aRowWithoutADigestGetsItWithItsFlip() {
         byte[] small = bytes(100, 1);
         byte[] large = bytes(2 * MIB, 2);
         UUID smallId = world.add("/small", small, null);
@@ -136,7 +136,7 @@ class MoveIT {
     }
 
     @Test
-    void a_sparse_large_object_arrives_with_its_holes() {
+    void aSparseLargeObjectArrivesWithItsHoles() {
         byte[] whole = new byte[10_003];
         whole[0] = 1;
         System.arraycopy(new byte[] {7, 8, 9}, 0, whole, 10_000, 3);
@@ -149,7 +149,7 @@ class MoveIT {
     }
 
     @Test
-    void a_blob_found_in_place_is_not_sent_again() {
+    void aBlobFoundInPlaceIsNotSentAgain() {
         byte[] content = bytes(4 * MIB, 1);
         UUID id = world.add("/slug", content);
         ObjectKey key = ObjectKey.of(id, Blobs.sha512(content));
@@ -164,7 +164,7 @@ class MoveIT {
     }
 
     @Test
-    void half_an_object_in_place_is_replaced() {
+    void halfAnObjectInPlaceIsReplaced() {
         byte[] content = bytes(4 * MIB, 1);
         UUID id = world.add("/slug", content);
         byte[] wrong = content.clone();
@@ -176,7 +176,7 @@ class MoveIT {
     }
 
     @Test
-    void blobs_that_are_not_what_their_rows_say_stay_where_they_are_and_are_named() {
+    void blobsThatAreNotWhatTheirRowsSayStayWhereTheyAreAndAreNamed() {
         UUID good = world.add("/good", bytes(10, 1));
         UUID missing = world.add("/missing", bytes(10, 2));
         UUID largeMissing = world.add("/large-missing", bytes(2 * MIB, 3));
@@ -214,7 +214,7 @@ class MoveIT {
     }
 
     @Test
-    void a_store_that_reads_back_wrong_gets_no_row() {
+    void aStoreThatReadsBackWrongGetsNoRow() {
         UUID id = world.add("/slug", bytes(1000, 1));
         BlobStore lying = new Decorated(world.store) {
             @Override
@@ -234,7 +234,7 @@ class MoveIT {
     }
 
     @Test
-    void one_poison_blob_does_not_keep_the_others_back() {
+    void onePoisonBlobDoesNotKeepTheOthersBack() {
         UUID poison = world.add("/poison", bytes(1000, 1));
         for (int i = 0; i < 30; i++) {
             world.add("/good" + i, bytes(1000, 100 + i));
@@ -260,7 +260,7 @@ class MoveIT {
     }
 
     @Test
-    void a_short_outage_of_the_store_is_ridden_out() {
+    void aShortOutageOfTheStoreIsRiddenOut() {
         for (int i = 0; i < 30; i++) {
             world.add("/slug" + i, bytes(1000, i));
         }
@@ -290,7 +290,7 @@ class MoveIT {
     }
 
     @Test
-    void a_denial_ends_the_run_at_once_and_says_why() {
+    void aDenialEndsTheRunAtOnceAndSaysWhy() {
         world.add("/slug", bytes(1000, 1));
         BlobStore denied = new Decorated(world.store) {
             @Override
@@ -308,7 +308,7 @@ class MoveIT {
     }
 
     @Test
-    void connections_that_are_cut_are_made_again() {
+    void connectionsThatAreCutAreMadeAgain() {
         for (int i = 0; i < 40; i++) {
             world.add("/slug" + i, bytes(100_000, i));
         }
@@ -332,7 +332,7 @@ class MoveIT {
     }
 
     @Test
-    void an_append_of_an_old_server_across_the_flip_puts_the_row_back() throws SQLException {
+    void anAppendOfAnOldServerAcrossTheFlipPutsTheRowBack() throws SQLException {
         byte[] before = bytes(4096, 1);
         byte[] appended = bytes(3000, 2);
         byte[] after = new byte[7096];
@@ -364,7 +364,7 @@ class MoveIT {
     }
 
     @Test
-    void without_the_move_guard_verify_settles_what_an_old_append_left() throws SQLException {
+    void withoutTheMoveGuardVerifySettlesWhatAnOldAppendLeft() throws SQLException {
         byte[] before = bytes(4096, 1);
         byte[] after = bytes(7096, 2);
         System.arraycopy(before, 0, after, 0, 4096);
@@ -385,7 +385,7 @@ class MoveIT {
     }
 
     @Test
-    void a_stale_large_object_is_only_unlinked() {
+    void aStaleLargeObjectIsOnlyUnlinked() {
         byte[] old = bytes(100, 1);
         byte[] current = bytes(200, 2);
         UUID id = world.add("/slug", old);
@@ -403,7 +403,7 @@ class MoveIT {
     }
 
     @Test
-    void an_object_that_is_lost_before_clean_is_restored_from_the_large_object() {
+    void anObjectThatIsLostBeforeCleanIsRestoredFromTheLargeObject() {
         byte[] content = bytes(100, 1);
         UUID id = world.add("/slug", content);
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
@@ -419,7 +419,7 @@ class MoveIT {
     }
 
     @Test
-    void when_neither_side_is_the_blob_a_person_is_asked_and_nothing_is_unlinked() {
+    void whenNeitherSideIsTheBlobAPersonIsAskedAndNothingIsUnlinked() {
         UUID id = world.add("/slug", bytes(100, 1));
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
         s3.overwrite(world.bucket, world.column(id, "external_id"), bytes(100, 2));
@@ -437,7 +437,7 @@ class MoveIT {
     }
 
     @Test
-    void two_rows_that_share_a_large_object_lose_it_with_the_last() {
+    void twoRowsThatShareALargeObjectLoseItWithTheLast() {
         byte[] content = bytes(100, 1);
         UUID first = world.add("/a", content);
         world.pg.execute("INSERT INTO files (file_oid, backend, name, type, size, sha512)"
@@ -454,7 +454,7 @@ class MoveIT {
     }
 
     @Test
-    void a_blob_deleted_while_it_is_copied_is_not_brought_back() {
+    void aBlobDeletedWhileItIsCopiedIsNotBroughtBack() {
         UUID id = world.add("/slug", bytes(3 * MIB, 1));
         StageReport copied = world.copy(store -> new Decorated(store) {
             @Override
@@ -471,7 +471,7 @@ class MoveIT {
     }
 
     @Test
-    void a_row_that_somebody_holds_is_passed_over_and_flipped_later() throws Exception {
+    void aRowThatSomebodyHoldsIsPassedOverAndFlippedLater() throws Exception {
         UUID held = world.add("/held", bytes(100, 1));
         UUID free = world.add("/free", bytes(100, 2));
         CompletableFuture<StageReport> copied;
@@ -489,7 +489,7 @@ class MoveIT {
     }
 
     @Test
-    void clean_waits_for_transactions_that_may_still_read_a_large_object() throws Exception {
+    void cleanWaitsForTransactionsThatMayStillReadALargeObject() throws Exception {
         world.add("/slug", bytes(100, 1));
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
         CompletableFuture<StageReport> cleaned;
@@ -509,7 +509,7 @@ class MoveIT {
     }
 
     @Test
-    void another_migration_on_the_database_is_named_and_kept_out() throws Exception {
+    void anotherMigrationOnTheDatabaseIsNamedAndKeptOut() throws Exception {
         world.add("/slug", bytes(100, 1));
         CountDownLatch isInside = new CountDownLatch(1);
         CountDownLatch leave = new CountDownLatch(1);
@@ -537,7 +537,7 @@ class MoveIT {
     }
 
     @Test
-    void a_plan_counts_and_names_what_would_stop_the_move() {
+    void aPlanCountsAndNamesWhatWouldStopTheMove() {
         world.add("/slug", bytes(100, 1), null);
 
         StageReport ready = world.plan(S3MAIN);
@@ -554,7 +554,7 @@ class MoveIT {
     }
 
     @Test
-    void a_role_with_few_rights_is_told_before_anything_is_touched() {
+    void aRoleWithFewRightsIsToldBeforeAnythingIsTouched() {
         String role = EmbeddedPg.role();
         try (MoveWorld poor = new MoveWorld(s3, role)) {
             poor.add("/slug", bytes(100, 1));
