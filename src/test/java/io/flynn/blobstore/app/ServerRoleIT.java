@@ -1,0 +1,301 @@
+package io.flynn.blobstore.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.testkit.EmbeddedPg;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** The server as a process of its own: how it starts, ends and uses memory. */
+class ServerRoleIT {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private final EmbeddedPg.Database database = EmbeddedPg.database();
+    private final Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
+    private final List<Server> started = new CopyOnWriteArrayList<>();
+    private final HttpClient client =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+
+    @AfterEach
+    void stop() {
+        started.forEach(server -> server.process.destroyForcibly());
+        client.close();
+        database.close();
+    }
+
+    @Test
+    void unknownDefaultBackendEndsWithTwoAndTheFix() throws Exception {
+        environment.put("DEFAULT_BACKEND", "s3mian");
+
+        Server server = new Server();
+
+        assertThat(server.exitCode()).isEqualTo(2);
+        assertThat(server.log()).contains("DEFAULT_BACKEND", "s3mian", "set BACKEND_S3MIAN, or use one of postgres");
+    }
+
+    @Test
+    void missingSettingEndsWithTwoAndItsName() throws Exception {
+        environment.remove("PGHOST");
+
+        Server server = new Server();
+
+        assertThat(server.exitCode()).isEqualTo(2);
+        assertThat(server.log()).contains("PGHOST is not set");
+    }
+
+    @Test
+    void roleThatMayNotMakeTheSchemaEndsWithOne() throws Exception {
+        String role = EmbeddedPg.role();
+        environment.put("PGUSER", role);
+
+        Server server = new Server();
+
+        assertThat(server.exitCode()).isEqualTo(1);
+        assertThat(server.log()).contains("could not create or upgrade the schema", "permission denied");
+    }
+
+    @Test
+    void waitsForTheDatabaseAndStopsWhenToldToMeanwhile() throws Exception {
+        try (ServerSocket free = new ServerSocket(0)) {
+            environment.put("PGPORT", Integer.toString(free.getLocalPort()));
+        }
+        environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
+        Server server = new Server();
+
+        Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("waiting for the database"));
+        assertThat(status(server.uri("/.well-known/ready"))).isEqualTo(503);
+        server.terminate();
+
+        assertThat(server.exitCode()).isZero();
+    }
+
+    /** What a rolling restart is: while clients read and write, a server starts, another is told to stop. */
+    @Test
+    void rollingRestartFailsNoRequest() throws Exception {
+        environment.put("BLOBSTORE_DRAIN_DELAY", "1s");
+        Server first = new Server().awaitReady();
+        Server second = new Server().awaitReady();
+        List<Server> endpoints = new CopyOnWriteArrayList<>(List.of(first, second));
+        AtomicBoolean isOver = new AtomicBoolean();
+        AtomicInteger requests = new AtomicInteger();
+        Queue<String> failures = new ConcurrentLinkedQueue<>();
+        List<Thread> clients = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            String name = "/client/" + i;
+            clients.add(Thread.startVirtualThread(() -> {
+                for (int n = 0; !isOver.get(); n++) {
+                    Server endpoint = endpoints.get(n % endpoints.size());
+                    readAndWrite(endpoint, name, "version " + n, failures);
+                    requests.addAndGet(2);
+                }
+            }));
+        }
+
+        Awaitility.await().atMost(PATIENCE).until(() -> requests.get() > 200);
+        first.terminate();
+        // As the endpoints of a Service: out as soon as it isn't ready.
+        Awaitility.await().atMost(PATIENCE).until(() -> status(first.uri("/.well-known/ready")) == 503);
+        endpoints.remove(first);
+        assertThat(first.exitCode()).isZero();
+        int before = requests.get();
+        Awaitility.await().atMost(PATIENCE).until(() -> requests.get() > before + 100);
+        isOver.set(true);
+        for (Thread thread : clients) {
+            thread.join(PATIENCE);
+        }
+
+        assertThat(failures).isEmpty();
+    }
+
+    /** 100 MB through a heap of 64 MB, both ways, for both kinds of backend. */
+    @Test
+    void memoryDoesNotDependOnTheSizeOfABlob() throws Exception {
+        Server toDatabase = new Server("-Xmx64m").awaitReady();
+        upload(toDatabase);
+        toDatabase.terminate();
+        try (LocalS3 store = LocalS3.start()) {
+            store.createBucket("blobs");
+            environment.putAll(store.environment(new BackendName("s3main"), "blobs"));
+            environment.put("DEFAULT_BACKEND", "s3main");
+            upload(new Server("-Xmx64m").awaitReady());
+        }
+    }
+
+    private void upload(Server server) throws Exception {
+        long size = 100_000_000;
+        HttpResponse<Void> put = client.send(
+                HttpRequest.newBuilder(server.uri("/large"))
+                        .PUT(BodyPublishers.ofInputStream(() -> new Patterned(size)))
+                        .build(),
+                BodyHandlers.discarding());
+        assertThat(put.statusCode()).as(server.log()).isEqualTo(200);
+        HttpClient following = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .followRedirects(HttpClient.Redirect.ALWAYS)
+                .build();
+        HttpResponse<InputStream> got =
+                following.send(HttpRequest.newBuilder(server.uri("/large")).build(), BodyHandlers.ofInputStream());
+        assertThat(digest(got.body())).isEqualTo(digest(new Patterned(size)));
+    }
+
+    private void readAndWrite(Server endpoint, String name, String body, Queue<String> failures) {
+        try {
+            HttpResponse<String> put = client.send(
+                    HttpRequest.newBuilder(endpoint.uri(name))
+                            .PUT(BodyPublishers.ofString(body))
+                            .build(),
+                    BodyHandlers.ofString());
+            HttpResponse<String> got =
+                    client.send(HttpRequest.newBuilder(endpoint.uri(name)).build(), BodyHandlers.ofString());
+            if (put.statusCode() != 200
+                    || got.statusCode() != 200
+                    || !got.body().equals(body)) {
+                failures.add("put %d, got %d".formatted(put.statusCode(), got.statusCode()));
+            }
+        } catch (IOException | InterruptedException e) {
+            failures.add(e.toString());
+        }
+    }
+
+    private int status(URI uri) throws IOException, InterruptedException {
+        return client.send(HttpRequest.newBuilder(uri).build(), BodyHandlers.discarding())
+                .statusCode();
+    }
+
+    private static String digest(InputStream bytes) throws Exception {
+        MessageDigest sha512 = MessageDigest.getInstance("SHA-512");
+        try (DigestInputStream digesting = new DigestInputStream(bytes, sha512)) {
+            digesting.transferTo(OutputStream.nullOutputStream());
+        }
+        return HexFormat.of().formatHex(sha512.digest());
+    }
+
+    private final class Server {
+
+        private static final Pattern PORT = Pattern.compile("\"port\":\"(\\d+)\"");
+
+        private final Process process;
+        private final StringBuffer log = new StringBuffer();
+
+        Server(String... options) throws IOException {
+            List<String> command = new ArrayList<>();
+            command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+            command.addAll(List.of(options));
+            // The program's own log, not that of tests.
+            command.add("-Dlogback.configurationFile=logback.xml");
+            command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "server"));
+            ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+            builder.environment().clear();
+            builder.environment().put("PORT", "0");
+            builder.environment().putAll(environment);
+            process = builder.start();
+            started.add(this);
+            Thread.startVirtualThread(this::read);
+        }
+
+        private void read() {
+            try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
+                lines.lines().forEach(line -> log.append(line).append('\n'));
+            } catch (IOException | UncheckedIOException e) {
+                log.append(e);
+            }
+        }
+
+        /** SIGTERM. Not the process's own destroy(), which closes its log, too. */
+        void terminate() {
+            assertThat(process.toHandle().destroy()).isTrue();
+        }
+
+        Server awaitReady() {
+            Awaitility.await().atMost(PATIENCE).until(() -> {
+                assertThat(process.isAlive()).as(log()).isTrue();
+                return PORT.matcher(log).find() && status(uri("/.well-known/ready")) == 200;
+            });
+            return this;
+        }
+
+        URI uri(String target) {
+            Matcher port = PORT.matcher(log);
+            assertThat(port.find()).as(log()).isTrue();
+            return URI.create("http://127.0.0.1:" + port.group(1) + target);
+        }
+
+        String log() {
+            return log.toString();
+        }
+
+        int exitCode() throws InterruptedException {
+            assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS))
+                    .as(log())
+                    .isTrue();
+            return process.exitValue();
+        }
+    }
+
+    /** Bytes that look different everywhere. */
+    private static final class Patterned extends InputStream {
+
+        private final long size;
+        private long position;
+
+        Patterned(long size) {
+            this.size = size;
+        }
+
+        @Override
+        public int read() {
+            return position == size ? -1 : (int) (next() & 0xFF);
+        }
+
+        @Override
+        public int read(byte[] bytes, int offset, int length) {
+            if (position == size) {
+                return -1;
+            }
+            int read = (int) Math.min(length, size - position);
+            for (int i = 0; i < read; i++) {
+                bytes[offset + i] = (byte) next();
+            }
+            return read;
+        }
+
+        private long next() {
+            long n = position++;
+            return (n * 0x9E3779B97F4A7C15L) >>> 40;
+        }
+    }
+}

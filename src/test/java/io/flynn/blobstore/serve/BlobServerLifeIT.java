@@ -1,0 +1,289 @@
+package io.flynn.blobstore.serve;
+
+import static io.flynn.blobstore.serve.RunningServer.text;
+import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.PgSettings;
+import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.flynn.blobstore.testkit.EmbeddedPg;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** How the server starts, what it does when something around it fails, and how it stops. */
+class BlobServerLifeIT {
+
+    private static final String BUCKET = "blobs";
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private final EmbeddedPg.Database database = EmbeddedPg.database();
+    private final Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
+
+    @AfterEach
+    void drop() {
+        database.close();
+    }
+
+    @Test
+    void putsRequestsOffUntilTheSchemaIsThere() {
+        try (RunningServer server = new RunningServer(environment)) {
+            assertThat(server.get("/.well-known/ready").statusCode()).isEqualTo(503);
+            HttpResponse<byte[]> got = server.get("/a");
+            assertThat(got.statusCode()).isEqualTo(503);
+            assertThat(got.headers().firstValue("Retry-After")).contains("1");
+            assertThat(server.get("/.well-known/status").statusCode()).isEqualTo(200);
+        }
+        try (RunningServer server = RunningServer.ready(environment)) {
+            assertThat(server.get("/.well-known/ready").statusCode()).isEqualTo(200);
+            assertThat(server.get("/a").statusCode()).isEqualTo(404);
+        }
+    }
+
+    @Test
+    void databaseThatIsAwayIsUnavailableButNotUnready() throws IOException {
+        environment.put("PGPORT", Integer.toString(freePort()));
+        try (RunningServer server = new RunningServer(environment)) {
+            server.server().ready();
+
+            assertThat(server.get("/a").statusCode()).isEqualTo(503);
+            assertThat(server.put("/a", "x").statusCode()).isEqualTo(503);
+            assertThat(server.get("/.well-known/status").statusCode()).isEqualTo(503);
+            assertThat(server.get("/.well-known/ready").statusCode()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void moreRequestsThanConnectionsAreToldToComeAgainAndHealthStillAnswers() throws Exception {
+        environment.put("BLOBSTORE_DATABASE_CONNECTIONS", "1");
+        try (RunningServer server = RunningServer.ready(environment);
+                Socket stalled = new Socket("127.0.0.1", server.port())) {
+            beginUpload(stalled, "/stalled", 100_000);
+            Awaitility.await().atMost(PATIENCE).until(() -> uploadsAtTheDatabase() == 1);
+
+            HttpResponse<byte[]> got = server.get("/a");
+
+            assertThat(got.statusCode()).isEqualTo(503);
+            assertThat(got.headers().firstValue("Retry-After")).contains("1");
+            assertThat(text(got)).contains("DatabaseBusy");
+            assertThat(server.get("/.well-known/status").statusCode()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void startsAndServesFromTheDatabaseWhileTheStoreIsAway() throws IOException {
+        environment.put(
+                "BACKEND_S3MAIN",
+                "backend=s3 region=eu-central-1 bucket=b access_key_id=AK secret_access_key=SK path_style=true"
+                        + " endpoint=http://127.0.0.1:" + freePort());
+        environment.put("BACKEND_WRONG", "backend=swift");
+        environment.put("DEFAULT_BACKEND", "s3main");
+        try (RunningServer server = RunningServer.ready(environment)) {
+            database.execute("""
+                    INSERT INTO files (file_oid, backend, name, type, size) VALUES (lo_from_bytea(0, 'x'), 'postgres', '/a', '', 1)
+                    """);
+
+            assertThat(text(server.get("/a"))).isEqualTo("x");
+            assertThat(server.get("/.well-known/ready").statusCode()).isEqualTo(200);
+            HttpResponse<byte[]> refused = server.put("/a", "new");
+            assertThat(refused.statusCode()).isEqualTo(503);
+            assertThat(text(refused)).contains("EndpointUnreachable");
+            assertThat(text(server.get("/a"))).isEqualTo("x");
+            assertThat(server.delete("/a").statusCode()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void objectWhoseRowCannotBeWrittenIsDiscarded() throws Exception {
+        try (LocalS3 store = LocalS3.start()) {
+            store.createBucket(BUCKET);
+            environment.putAll(store.environment(S3MAIN, BUCKET));
+            environment.put("DEFAULT_BACKEND", "s3main");
+            try (RunningServer server = RunningServer.ready(environment)) {
+                database.execute("ALTER TABLE files ADD CHECK (name <> '/forbidden')");
+
+                assertThat(server.put("/forbidden", "x").statusCode()).isEqualTo(500);
+
+                assertThat(store.count(LocalS3.Operation.PUT)).isOne();
+                assertThat(store.sizes(BUCKET)).isEmpty();
+            }
+        }
+    }
+
+    @Test
+    void wrongSecretKeyIsAFailureThatTellsNoSecret() {
+        try (LocalS3 store = LocalS3.start()) {
+            store.createBucket(BUCKET);
+            environment.putAll(store.environment(S3MAIN, BUCKET));
+            environment.put("BACKEND_S3MAIN_SECRET_ACCESS_KEY", "canary-secret");
+            environment.put("DEFAULT_BACKEND", "s3main");
+            try (RunningServer server = RunningServer.ready(environment)) {
+                HttpResponse<byte[]> refused = server.put("/a", "x");
+
+                assertThat(refused.statusCode()).isEqualTo(500);
+                assertThat(text(refused)).isEqualTo("failed: CredentialsRefused\n");
+            }
+        }
+    }
+
+    @Test
+    void rowThatAnotherHoldsIsWaitedFor() throws Exception {
+        try (RunningServer server = RunningServer.ready(environment);
+                Connection other = database.connect();
+                Statement statement = other.createStatement()) {
+            server.put("/a", "old");
+            other.setAutoCommit(false);
+            statement.execute("SELECT FROM files WHERE name = '/a' FOR UPDATE");
+
+            CompletableFuture<Integer> put =
+                    CompletableFuture.supplyAsync(() -> server.put("/a", "new").statusCode());
+            Awaitility.await().atMost(PATIENCE).until(() -> waitingForLocks() == 1);
+            assertThat(text(server.get("/a"))).isEqualTo("old");
+            other.commit();
+
+            assertThat(put.get()).isEqualTo(200);
+            assertThat(text(server.get("/a"))).isEqualTo("new");
+        }
+    }
+
+    @Test
+    void readerKeepsItsBytesWhenTheyAreMovedAndUnlinkedMeanwhile() throws Exception {
+        try (RunningServer server = RunningServer.ready(environment);
+                Database pool = new Database(PgSettings.decode(environment), "test", 1, PATIENCE)) {
+            server.put("/a", "hello");
+            ByteArrayOutputStream read = new ByteArrayOutputStream();
+
+            new ServedCatalog(pool).read(new BlobName("/a"), (version, bytes) -> {
+                database.execute("SELECT lo_unlink(file_oid) FROM files");
+                database.execute(
+                        "UPDATE files SET backend = 's3main', external_id = uuid_generate_v4(), file_oid = NULL");
+                database.execute("VACUUM pg_largeobject");
+                bytes.copyTo(read, 0, version.size());
+            });
+
+            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
+        }
+    }
+
+    @Test
+    void blobThatEndsTooEarlyBreaksTheConnectionOff() throws IOException {
+        try (RunningServer server = RunningServer.ready(environment)) {
+            server.put("/a", new byte[600_000]);
+            database.execute("SELECT lo_truncate64(lo_open(file_oid, x'60000'::int), 300000) FROM files");
+
+            byte[] answer = raw(server, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+
+            assertThat(new String(answer, StandardCharsets.ISO_8859_1))
+                    .startsWith("HTTP/1.1 200 ")
+                    .contains("Content-Length: 600000");
+            assertThat(answer.length).isLessThan(600_000);
+        }
+    }
+
+    @Test
+    void drainLetsRunningRequestsFinishAndTakesNoNewConnections() throws Exception {
+        environment.put("BLOBSTORE_DRAIN_DELAY", "300ms");
+        RunningServer server = RunningServer.ready(environment);
+        int port = server.port();
+        try (Socket slow = new Socket("127.0.0.1", port)) {
+            beginUpload(slow, "/slow", 8);
+            Awaitility.await().atMost(PATIENCE).until(() -> uploadsAtTheDatabase() == 1);
+            CompletableFuture<Integer> brokenOff = CompletableFuture.supplyAsync(() -> drain(server));
+
+            Awaitility.await()
+                    .atMost(PATIENCE)
+                    .until(() -> server.get("/.well-known/ready").statusCode() == 503);
+            HttpResponse<byte[]> meanwhile = server.get("/a");
+            assertThat(meanwhile.statusCode()).isEqualTo(404);
+            assertThat(meanwhile.headers().firstValue("Connection")).contains("close");
+            Awaitility.await().atMost(PATIENCE).until(() -> !isListening(port));
+            slow.getOutputStream().write("finished".getBytes(StandardCharsets.US_ASCII));
+            slow.setSoTimeout((int) PATIENCE.toMillis());
+
+            assertThat(new String(slow.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+                    .startsWith("HTTP/1.1 200 ");
+            assertThat(brokenOff.get()).isZero();
+        }
+        server.close();
+        assertThat(database.texts("SELECT name FROM files")).containsExactly("/slow");
+    }
+
+    @Test
+    void drainDoesNotWaitForEver() throws Exception {
+        environment.put("BLOBSTORE_DRAIN_GRACE", "100ms");
+        try (RunningServer server = RunningServer.ready(environment);
+                Socket stalled = new Socket("127.0.0.1", server.port())) {
+            beginUpload(stalled, "/stalled", 100_000);
+            Awaitility.await().atMost(PATIENCE).until(() -> uploadsAtTheDatabase() == 1);
+
+            assertThat(server.server().drain()).isOne();
+            Awaitility.await().atMost(PATIENCE).until(() -> uploadsAtTheDatabase() == 0);
+        }
+        assertThat(database.count("SELECT count(*) FROM pg_largeobject_metadata"))
+                .isZero();
+    }
+
+    private static int drain(RunningServer server) {
+        try {
+            return server.server().drain();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void beginUpload(Socket socket, String name, int length) throws IOException {
+        OutputStream out = socket.getOutputStream();
+        out.write("PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+                .formatted(name, length)
+                .getBytes(StandardCharsets.US_ASCII));
+        out.flush();
+    }
+
+    private long uploadsAtTheDatabase() {
+        return database.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                + " AND state LIKE 'idle in transaction%'");
+    }
+
+    private long waitingForLocks() {
+        return database.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                + " AND wait_event_type = 'Lock'");
+    }
+
+    private static byte[] raw(RunningServer server, String request) throws IOException {
+        try (Socket socket = new Socket("127.0.0.1", server.port())) {
+            socket.setSoTimeout((int) PATIENCE.toMillis());
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+            return socket.getInputStream().readAllBytes();
+        }
+    }
+
+    private static boolean isListening(int port) {
+        try (Socket socket = new Socket("127.0.0.1", port)) {
+            return socket.isConnected();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
+    }
+}
