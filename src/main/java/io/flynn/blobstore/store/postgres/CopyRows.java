@@ -15,16 +15,18 @@ import org.postgresql.copy.CopyOut;
  */
 final class CopyRows implements AutoCloseable {
 
+    /** SQLSTATE query_canceled. */
+    private static final String CANCELED = "57014";
+
     private static final int HEADER_BYTES = 11 + 4 + 4;
 
+    private final PGConnection connection;
     private final CopyOut copy;
     private boolean isFirst = true;
 
     CopyRows(Connection connection, String query) throws SQLException {
-        copy = connection
-                .unwrap(PGConnection.class)
-                .getCopyAPI()
-                .copyOut("COPY (" + query + ") TO STDOUT (FORMAT binary)");
+        this.connection = connection.unwrap(PGConnection.class);
+        copy = this.connection.getCopyAPI().copyOut("COPY (" + query + ") TO STDOUT (FORMAT binary)");
     }
 
     /** The next row, positioned at its first field's length; null after the last. The buffer is the caller's to keep. */
@@ -58,11 +60,26 @@ final class CopyRows implements AutoCloseable {
         return field;
     }
 
-    /** Ends the statement if it has not ended by itself, so that the connection can be used again. */
+    /**
+     * Ends the statement if it has not ended by itself, so that the connection can be used again. Cancels and then reads to
+     * the end: the driver's own {@code cancelCopy} (42.7.14) loses count of the server's answers, and the connection's next
+     * statement but one gets an answer that isn't its own.
+     */
     @Override
     public void close() throws SQLException {
-        if (copy.isActive()) {
-            copy.cancelCopy();
+        if (!copy.isActive()) {
+            return;
+        }
+        connection.cancelQuery();
+        try {
+            boolean isLeft = true;
+            while (isLeft) {
+                isLeft = copy.readFromCopy() != null;
+            }
+        } catch (SQLException e) {
+            if (!CANCELED.equals(e.getSQLState())) {
+                throw e;
+            }
         }
     }
 }
