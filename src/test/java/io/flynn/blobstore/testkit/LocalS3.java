@@ -9,13 +9,16 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
+import java.time.Duration;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.gaul.s3proxy.S3Proxy;
 import org.gaul.s3proxy.auth.AuthenticationType;
 import org.gaul.s3proxy.blobstore.BlobStore;
@@ -62,7 +65,9 @@ public final class LocalS3 implements AutoCloseable {
 
     private final TransientNio2BlobStore objects = new TransientNio2BlobStore();
     private final Map<Operation, AtomicLong> counts = new EnumMap<>(Operation.class);
+    private final Map<String, AtomicLong> putsByKey = new ConcurrentHashMap<>();
     private final S3Proxy proxy;
+    private volatile Duration putDelay = Duration.ZERO;
 
     private LocalS3() {
         for (Operation operation : Operation.values()) {
@@ -120,6 +125,20 @@ public final class LocalS3 implements AutoCloseable {
     /** How often it was asked to do this since it started. */
     public long count(Operation operation) {
         return counts.get(operation).get();
+    }
+
+    /** The keys whose object was stored more often than once since it started, whole or by parts. */
+    public List<String> keysPutTwice() {
+        return putsByKey.entrySet().stream()
+                .filter(puts -> puts.getValue().get() > 1)
+                .map(Map.Entry::getKey)
+                .sorted()
+                .toList();
+    }
+
+    /** Every object takes so much longer to be stored from now on: a store across a network. */
+    public void delayPuts(Duration delay) {
+        putDelay = delay;
     }
 
     /** Every object's size by its key. At most 1,000: enough for what tests put here. */
@@ -185,9 +204,15 @@ public final class LocalS3 implements AutoCloseable {
             counts.get(operation).incrementAndGet();
         }
 
+        private void stored(String key) {
+            putsByKey.computeIfAbsent(key, first -> new AtomicLong()).incrementAndGet();
+            LockSupport.parkNanos(putDelay.toNanos());
+        }
+
         @Override
         public PutObjectResponse putBlob(PutObjectRequest request, InputStream body) {
             count(Operation.PUT);
+            stored(request.key());
             return super.putBlob(request, body);
         }
 
@@ -226,6 +251,7 @@ public final class LocalS3 implements AutoCloseable {
         public CompleteMultipartUploadResponse completeMultipartUpload(
                 MultipartUpload upload, CompleteMultipartUploadRequest request) {
             count(Operation.COMPLETE_MULTIPART);
+            stored(request.key());
             return super.completeMultipartUpload(upload, request);
         }
 
