@@ -44,6 +44,7 @@ public final class OldServer implements AutoCloseable {
     private final List<Thread> writers = new ArrayList<>();
     private final Queue<String> failures = new ConcurrentLinkedQueue<>();
     private final AtomicLong appendsAcrossAMove = new AtomicLong();
+    private volatile boolean overwrites;
     private volatile boolean breaksUploads = true;
 
     private OldServer(Database database, Bucket bucket, Ledger ledger) {
@@ -73,6 +74,11 @@ public final class OldServer implements AutoCloseable {
             server.writers.add(Thread.ofVirtual().name("old-server").start(writer::run));
         }
         return server;
+    }
+
+    /** Until now it only appends: what it overwrites goes to the bucket, and would be no more to be moved. */
+    void overwriteToo() {
+        overwrites = true;
     }
 
     /** From now on no upload breaks in the middle: once the large objects are cleaned, nobody can hold what that loses. */
@@ -121,7 +127,7 @@ public final class OldServer implements AutoCloseable {
                 while (!stop.await(20, TimeUnit.MILLISECONDS)) {
                     String name = names.get(random.nextInt(names.size()));
                     int luck = random.nextInt(100);
-                    if (luck < 70) {
+                    if (luck < 70 || !overwrites) {
                         append(name, random(random));
                     } else if (luck < 85 || !breaksUploads) {
                         overwrite(name, random(random));

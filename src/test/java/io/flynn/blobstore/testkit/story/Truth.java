@@ -38,7 +38,8 @@ public final class Truth {
      * @param wrong blobs whose bytes, size or digest are not what was acknowledged, or that should not be there
      * @param rowsAtPostgres live rows whose blob is still a large object
      * @param largeObjects all that the database still has
-     * @param strayObjects objects in the bucket that no row names, live or deleted
+     * @param strayObjects objects in the bucket that no row names, live or deleted: whatever was changed between its upload and its
+     *     flip leaves one
      * @param problems one line for each that is lost or wrong
      */
     public record Verdict(
