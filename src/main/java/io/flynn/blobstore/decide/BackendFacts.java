@@ -220,15 +220,15 @@ public record BackendFacts(
     /** Whether rows use the backend, as far as anybody has counted. */
     Optional<Boolean> inUse() {
         return probes.reversed().stream()
-                .flatMap(probe -> references(probe).stream().boxed())
-                .map(references -> references > 0)
+                .flatMap(probe -> rows(probe).stream().boxed())
+                .map(rows -> rows > 0)
                 .findFirst()
                 .or(memory::inUse);
     }
 
-    private static OptionalLong references(ProbeRun probe) {
+    private static OptionalLong rows(ProbeRun probe) {
         return probe.run() instanceof StageRun.Ended ended
-                ? ended.report().figure(StageReport.Figure.REFERENCES)
+                ? ended.report().figure(StageReport.Figure.BLOBS)
                 : OptionalLong.empty();
     }
 

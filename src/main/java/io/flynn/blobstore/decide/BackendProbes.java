@@ -65,9 +65,9 @@ final class BackendProbes {
         };
     }
 
-    static OptionalLong references(ProbeRun run) {
+    static OptionalLong rows(ProbeRun run) {
         return run.run() instanceof StageRun.Ended ended
-                ? ended.report().figure(StageReport.Figure.REFERENCES)
+                ? ended.report().figure(StageReport.Figure.BLOBS)
                 : OptionalLong.empty();
     }
 

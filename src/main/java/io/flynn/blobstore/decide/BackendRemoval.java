@@ -116,8 +116,8 @@ final class BackendRemoval {
     }
 
     private static Optional<BackendStep> judge(Wanted wanted, Deletion deletion, ProbeRun counted) {
-        OptionalLong references = BackendProbes.references(counted);
-        if (references.isEmpty()) {
+        OptionalLong counts = BackendProbes.rows(counted);
+        if (counts.isEmpty()) {
             String why = BackendProbes.obstacle(counted).map(Obstacle::message).orElse("the database gave no number");
             return isForced(deletion, UNKNOWN)
                     ? Optional.empty()
@@ -126,7 +126,7 @@ final class BackendRemoval {
                             "nobody can count the rows that use this backend (%s): it is tried again; to delete it all the same, annotate this resource with blobstore.flynn.io/force-delete=unknown"
                                     .formatted(why))));
         }
-        long rows = references.getAsLong();
+        long rows = counts.getAsLong();
         if (rows == 0 || isForced(deletion, Long.toString(rows))) {
             return Optional.empty();
         }

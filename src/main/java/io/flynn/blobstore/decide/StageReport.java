@@ -65,8 +65,6 @@ public record StageReport(
         CLEANED_BYTES,
         /** Rows at the target whose large object is still there. */
         UNCLEANED_BLOBS,
-        /** Rows, deleted ones too, that name this backend and whose object may still exist. */
-        REFERENCES,
         DATABASE_BYTES_BEFORE,
         DATABASE_BYTES_AFTER,
         LARGE_OBJECT_BYTES_BEFORE,

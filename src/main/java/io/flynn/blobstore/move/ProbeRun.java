@@ -12,6 +12,7 @@ import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.StoreProbe;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.Inventory;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -26,6 +27,7 @@ public final class ProbeRun implements StageRun {
 
     private final BackendName backend;
     private final Inventory inventory;
+    private final MoveCatalog catalog;
     private final Optional<StoreProbe> probe;
     private final Map<Figure, Long> figures = new EnumMap<>(Figure.class);
     private final List<Finding> findings = new ArrayList<>();
@@ -35,6 +37,7 @@ public final class ProbeRun implements StageRun {
         this.backend = backend;
         this.probe = probe;
         inventory = new Inventory(database);
+        catalog = new MoveCatalog(database);
     }
 
     @Override
@@ -70,13 +73,12 @@ public final class ProbeRun implements StageRun {
         return List.copyOf(findings);
     }
 
-    /** A database that is away doesn't make the store look bad: its figures are just absent. */
+    /** A database without tables has no blobs. One that is away doesn't make the store look bad: its figures are just absent. */
     private void count() {
         try {
-            Inventory.Usage usage = inventory.usage(backend).orElse(new Inventory.Usage(0, 0, 0));
+            MoveCatalog.Count usage = inventory.hasSchema() ? catalog.count(backend) : new MoveCatalog.Count(0, 0);
             figures.put(Figure.BLOBS, usage.blobs());
             figures.put(Figure.BYTES, usage.bytes());
-            figures.put(Figure.REFERENCES, usage.references());
         } catch (StorageFailure e) {
             findings.add(new Finding(Level.WARNING, "inventory", e.reason(), String.valueOf(e.getMessage())));
         }

@@ -187,7 +187,7 @@ final class BackendScene {
         return probed(
                 tried,
                 Duration.ofMinutes(2),
-                report(ExitCode.DONE, Reasons.PROBED, "all checks passed", Map.of(Figure.REFERENCES, 0L)));
+                report(ExitCode.DONE, Reasons.PROBED, "all checks passed", Map.of(Figure.BLOBS, 0L)));
     }
 
     BackendScene probed(String tried, Duration ago, StageRun run) {
@@ -210,7 +210,7 @@ final class BackendScene {
     }
 
     static StageRun rows(long references) {
-        return report(ExitCode.DONE, Reasons.DONE, "counted", Map.of(Figure.REFERENCES, references));
+        return report(ExitCode.DONE, Reasons.DONE, "counted", Map.of(Figure.BLOBS, references));
     }
 
     BackendScene claim(String other, boolean wantsDefault, Duration older) {

@@ -5,15 +5,9 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
-import java.util.Optional;
 
 /** Facts about a whole database that a plan or a probe needs. Reads only; thread-safe; all methods block. */
 public final class Inventory {
-
-    private static final String COUNTS = """
-            SELECT count(*) FILTER (WHERE deleted_at IS NULL), coalesce(sum(size) FILTER (WHERE deleted_at IS NULL), 0),
-                count(*) FILTER (WHERE external_id IS NOT NULL)
-            FROM files WHERE backend = ?""";
 
     private static final String HAS_SCHEMA = """
             SELECT count(*) = 4 FROM pg_attribute WHERE attrelid = to_regclass('files') AND NOT attisdropped
@@ -39,31 +33,6 @@ public final class Inventory {
 
     public Inventory(Database database) {
         this.database = database;
-    }
-
-    /**
-     * What uses a backend.
-     *
-     * @param blobs live rows
-     * @param bytes theirs
-     * @param references rows, deleted ones too, whose object may still exist
-     */
-    public record Usage(long blobs, long bytes, long references) {}
-
-    /** Empty if the database has no blobstore's tables yet: nothing uses anything then. */
-    public Optional<Usage> usage(BackendName backend) {
-        if (!hasSchema()) {
-            return Optional.empty();
-        }
-        return Optional.of(database.with("count what uses " + backend, connection -> {
-            try (PreparedStatement statement = connection.prepareStatement(COUNTS)) {
-                statement.setString(1, backend.value());
-                try (ResultSet rows = statement.executeQuery()) {
-                    rows.next();
-                    return new Usage(rows.getLong(1), rows.getLong(2), rows.getLong(3));
-                }
-            }
-        }));
     }
 
     /** Whether {@code files} is there, in the form that every server since 2016 has made. */
