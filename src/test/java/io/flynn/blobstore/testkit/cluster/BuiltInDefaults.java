@@ -49,7 +49,9 @@ final class BuiltInDefaults {
 
     private static void job(ObjectNode job, ObjectNode spec) {
         absent(spec, "backoffLimit", 6);
-        absent(spec, "completions", 1);
+        if (!spec.has("parallelism")) {
+            absent(spec, "completions", 1); // a work queue names its parallelism and no completions
+        }
         absent(spec, "parallelism", 1);
         absent(spec, "completionMode", "NonIndexed");
         absent(spec, "suspend", false);

@@ -74,6 +74,9 @@ final class BuiltInRules {
                     "spec.template.spec.restartPolicy",
                     "Required value: valid values: \"OnFailure\", \"Never\""));
         }
+        if (restart.equals("OnFailure") || Json.text(spec, "completionMode").equals("Indexed")) {
+            throw ApiFailure.notImplemented("Jobs that restart their pods' containers, or with an index");
+        }
         if (spec.has("podFailurePolicy") && !restart.equals("Never")) {
             causes.add(Cause.invalid(
                     "spec.template.spec.restartPolicy",

@@ -7,7 +7,9 @@ import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Optional;
 
 /**
  * A Kubernetes in this process, on a loopback port.
@@ -19,16 +21,28 @@ public final class LocalCluster implements AutoCloseable {
 
     private final ApiCalls calls = new ApiCalls();
     private final ApiServer api;
+    private final Optional<Controllers> controllers;
     private final HttpFront http;
 
-    private LocalCluster() throws IOException {
+    private LocalCluster(Optional<Duration> jobBackoff) throws IOException {
         api = new ApiServer(new ObjectStore(), new ResourceTypes(), InstantSource.system());
+        controllers = jobBackoff.map(backoff -> new Controllers(api, InstantSource.system(), backoff));
         http = new HttpFront(api, PodLogs.NONE, calls);
     }
 
-    /** An API server and the namespace {@code default}. */
+    /** An API server, controllers and the namespace {@code default}; a Job's second pod comes after 200 ms. */
     public static LocalCluster start() throws IOException {
-        return new LocalCluster();
+        return start(Duration.ofMillis(200));
+    }
+
+    /** @param jobBackoff how long after its first failed pod a Job makes another one (in Kubernetes ten seconds); doubles each time */
+    public static LocalCluster start(Duration jobBackoff) throws IOException {
+        return new LocalCluster(Optional.of(jobBackoff));
+    }
+
+    /** Nothing happens to objects but what clients do: as kube-apiserver alone. */
+    static LocalCluster startWithoutControllers() throws IOException {
+        return new LocalCluster(Optional.empty());
     }
 
     public String url() {
@@ -63,8 +77,10 @@ public final class LocalCluster implements AutoCloseable {
                 """.formatted(url(), user, user, user, namespace));
     }
 
+    /** @throws IllegalStateException if a controller failed meanwhile, which is a bug of LocalCluster */
     @Override
     public void close() {
         http.close();
+        controllers.ifPresent(Controllers::close);
     }
 }

@@ -12,7 +12,7 @@ class LocalClusterContractTest extends ClusterContract {
 
     @BeforeAll
     static void start() throws Exception {
-        cluster = LocalCluster.start();
+        cluster = LocalCluster.startWithoutControllers();
         client = cluster.client("tester", "default");
     }
 
