@@ -8,7 +8,9 @@ import io.flynn.blobstore.decide.StageLedger.State;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,6 +69,15 @@ public record MigrationDecision(
             ledger = ledger.retriedOnRequest();
         }
         return new Chain(facts, ledger, settled).decide();
+    }
+
+    /** The same, after the API server refused the Job that was to be started; it is asked for again, later. */
+    public MigrationDecision refused(String why) {
+        MigrationState state = new MigrationState(ledger, Standing.RECONCILING, Reasons.JOB_REFUSED, why);
+        Map<String, Condition> before =
+                conditions.stream().collect(Collectors.toMap(Condition::type, condition -> condition));
+        return new MigrationDecision(
+                action, ledger, state.conditions(Optional.empty(), before), state.phase(), why, over, nextLook);
     }
 
     /** How the running stage's attempt ended, and what that makes of the ledger. */
@@ -301,12 +312,18 @@ public record MigrationDecision(
         }
 
         private MigrationDecision start(StageLedger started, Entry entry) {
+            // The refusal of a Job that is asked for once more stays until it is taken, or the status would flap.
+            Optional<Condition> refused = Optional.ofNullable(facts.before().get(MigrationState.RECONCILING))
+                    .filter(condition -> condition.reason().equals(Reasons.JOB_REFUSED))
+                    .filter(condition -> started.equals(facts.ledger()));
             return at(
                     new Action.Start(entry.stage(), entry.attempts()),
                     started,
                     Standing.RECONCILING,
-                    Reasons.RUNNING,
-                    "the %s stage is starting".formatted(entry.stage().word()),
+                    refused.map(Condition::reason).orElse(Reasons.RUNNING),
+                    refused.map(Condition::message)
+                            .orElseGet(() -> "the %s stage is starting"
+                                    .formatted(entry.stage().word())),
                     WATCH);
         }
 

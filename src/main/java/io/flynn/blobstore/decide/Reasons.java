@@ -112,6 +112,10 @@ public final class Reasons {
     public static final String POD_TEMPLATE_REFUSED = "PodTemplateRefused";
     /** Kubernetes can't start the pod: its image, its configuration or a place for it is missing. */
     public static final String POD_NOT_STARTED = "PodNotStarted";
+    /** The API server refuses the Job; its own words say why. */
+    public static final String JOB_REFUSED = "JobRefused";
+    /** The API server doesn't answer the operator, or refuses what it needs. */
+    public static final String API_FAILURE = "ApiFailure";
     /** The stage ended without saying how; it runs again. */
     public static final String REPORT_LOST = "ReportLost";
     /** The stage's pod is at work. */

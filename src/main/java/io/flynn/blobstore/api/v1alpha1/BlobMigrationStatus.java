@@ -48,6 +48,22 @@ public record BlobMigrationStatus(
         @JsonPropertyDescription("When the migration ended.") @Nullable
         String completionTime) {
 
+    /** The same, but for what it says of itself. */
+    public BlobMigrationStatus withConditions(List<Condition> others, String otherMessage) {
+        return new BlobMigrationStatus(
+                observedGeneration,
+                phase,
+                otherMessage,
+                others,
+                plan,
+                progress,
+                failures,
+                stages,
+                reclaim,
+                startTime,
+                completionTime);
+    }
+
     /** A number of blobs and their bytes. */
     public record Amount(
             @JsonPropertyDescription("Blobs.") long blobs,

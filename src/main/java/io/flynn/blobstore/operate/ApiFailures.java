@@ -1,0 +1,35 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.client.KubernetesClientException;
+
+/** What the API server's failures mean to a reconciler. */
+final class ApiFailures {
+
+    private static final int TOO_MANY_REQUESTS = 429;
+
+    /** It quotes the object; the beginning says what is wrong. */
+    private static final int MESSAGE_LENGTH_MAX = 512;
+
+    private ApiFailures() {}
+
+    /**
+     * The API server's own words for not taking a request as it is.
+     *
+     * @throws KubernetesClientException {@code failure}, if the request was not judged: then the same one may be taken later
+     */
+    static String refusal(KubernetesClientException failure) {
+        boolean judged = failure.getCode() >= 400 && failure.getCode() < 500 && failure.getCode() != TOO_MANY_REQUESTS;
+        if (!judged) {
+            throw failure;
+        }
+        return words(failure);
+    }
+
+    static String words(KubernetesClientException failure) {
+        String said = failure.getStatus() == null || failure.getStatus().getMessage() == null
+                ? "the API server answered with %d".formatted(failure.getCode())
+                : failure.getStatus().getMessage();
+        String line = said.replaceAll("\\s+", " ").strip();
+        return line.length() <= MESSAGE_LENGTH_MAX ? line : line.substring(0, MESSAGE_LENGTH_MAX - 1) + "…";
+    }
+}

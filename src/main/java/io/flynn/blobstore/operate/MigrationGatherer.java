@@ -1,0 +1,243 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.flynn.blobstore.api.v1alpha1.BlobMigration;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.CleanupPolicy;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.Mode;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.VacuumMode;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationStatus;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
+import io.flynn.blobstore.decide.MigrationFacts;
+import io.flynn.blobstore.decide.MigrationFacts.Spec;
+import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Workload;
+import io.flynn.blobstore.decide.MigrationTurn;
+import io.flynn.blobstore.decide.MigrationTurn.Contender;
+import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.StageLedger;
+import io.flynn.blobstore.decide.StageLedger.Entry;
+import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.StageRun;
+import java.time.Instant;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/** Sees what a decision about a migration rests on. Reads, and never writes. */
+final class MigrationGatherer {
+
+    private final KubernetesClient client;
+    private final MigrationJobs jobs;
+
+    MigrationGatherer(KubernetesClient client, MigrationJobs jobs) {
+        this.client = client;
+        this.jobs = jobs;
+    }
+
+    /**
+     * What was seen.
+     *
+     * @param facts to decide by
+     * @param target the backend, if it exists
+     * @param deployment the workload, if it was needed and exists
+     * @param speaker the running stage's pod, if there is one: its log says how far it is
+     */
+    record Seen(
+            MigrationFacts facts,
+            Optional<BlobstoreBackend> target,
+            Optional<Deployment> deployment,
+            Optional<ProgressReader.Source> speaker) {
+
+        /** Of the attempt that is over, if one was seen to be. */
+        Optional<StageReport> report() {
+            return facts.run()
+                    .filter(StageRun.Ended.class::isInstance)
+                    .map(StageRun.Ended.class::cast)
+                    .map(StageRun.Ended::report);
+        }
+    }
+
+    /**
+     * @param migration to be decided about
+     * @param ownJobs its Jobs, as cached
+     * @param target its backend, as cached
+     * @param all migrations, as cached
+     */
+    Seen gather(
+            BlobMigration migration,
+            Stream<Job> ownJobs,
+            Optional<BlobstoreBackend> target,
+            Stream<BlobMigration> all,
+            Instant now) {
+        StageLedger ledger = StageLedgers.of(migration);
+        Optional<Entry> running = ledger.running();
+        Optional<Job> job = running.flatMap(entry -> job(migration, entry, ownJobs));
+        List<Pod> pods = running.isPresent() ? jobs.pods(migration) : List.of();
+        Optional<StageRun> run =
+                job.map(found -> JobReport.of(found, running.orElseThrow().stage(), pods));
+        boolean works = run.filter(StageRun.Running.class::isInstance).isPresent();
+        // A stage that runs has what it needs; the Deployment matters when the next one is to start.
+        Optional<Deployment> deployment = works ? Optional.empty() : deployment(migration);
+        MigrationFacts facts = new MigrationFacts(
+                spec(migration.getSpec()),
+                specChanged(migration),
+                ledger,
+                run,
+                pods.stream().anyMatch(MigrationGatherer::isAlive),
+                target(migration, target),
+                works
+                        ? new Workload.Usable(migration.getSpec().workload().name())
+                        : workload(migration, target, deployment),
+                rival(migration, ledger, all),
+                conditions(migration).byType(),
+                now);
+        return new Seen(
+                facts,
+                target,
+                deployment,
+                works
+                        ? job.flatMap(
+                                found -> speaker(found, running.orElseThrow().stage(), pods))
+                        : Optional.empty());
+    }
+
+    private Optional<Job> job(BlobMigration migration, Entry entry, Stream<Job> ownJobs) {
+        String name = StageJob.name(migration.getMetadata().getUid(), entry.stage(), entry.attempts());
+        return ownJobs.filter(job -> job.getMetadata().getName().equals(name))
+                .filter(job -> StageJob.isOwnedBy(job, migration))
+                .findFirst()
+                // The cache may lag behind a Job that was just made; nothing may be concluded from its absence there.
+                .or(() -> jobs.find(migration, name));
+    }
+
+    private Optional<Deployment> deployment(BlobMigration migration) {
+        return Optional.ofNullable(client.apps()
+                .deployments()
+                .inNamespace(migration.getMetadata().getNamespace())
+                .withName(migration.getSpec().workload().name())
+                .get());
+    }
+
+    private Workload workload(
+            BlobMigration migration, Optional<BlobstoreBackend> target, Optional<Deployment> deployment) {
+        String name = migration.getSpec().workload().name();
+        if (deployment.isEmpty()) {
+            return new Workload.Missing(name);
+        }
+        return switch (jobs.of(migration, target, deployment.get(), Stage.PLAN, 1)) {
+            case StageJob.Built built -> new Workload.Usable(name);
+            case StageJob.Refused refused -> new Workload.Unusable(name, refused.reason(), refused.message());
+        };
+    }
+
+    private static Spec spec(BlobMigrationSpec spec) {
+        return new Spec(
+                spec.mode() == Mode.PLAN,
+                spec.suspend(),
+                spec.cancel(),
+                spec.sourceCleanup().policy() == CleanupPolicy.DELETE,
+                spec.vacuum().mode() != VacuumMode.NONE,
+                spec.vacuum().mode() == VacuumMode.FULL);
+    }
+
+    private static boolean specChanged(BlobMigration migration) {
+        return migration.getStatus() == null
+                || !Objects.equals(
+                        migration.getStatus().observedGeneration(),
+                        migration.getMetadata().getGeneration());
+    }
+
+    private static Target target(BlobMigration migration, Optional<BlobstoreBackend> target) {
+        return target.<Target>map(MigrationGatherer::present)
+                .orElseGet(() -> new Target.Missing(migration.getSpec().to()));
+    }
+
+    private static Target present(BlobstoreBackend backend) {
+        Optional<BlobstoreBackendStatus> status = Optional.ofNullable(backend.getStatus());
+        boolean isDefault = status.map(BlobstoreBackendStatus::defaultState)
+                .map(BlobstoreBackendStatus.DefaultState::actual)
+                .orElse(false);
+        WrittenConditions known = new WrittenConditions(
+                status.map(BlobstoreBackendStatus::conditions).orElse(null));
+        return new Target.Present(
+                backend.getMetadata().getName(),
+                backend.getSpec().workload().name(),
+                backend.isMarkedForDeletion(),
+                known.isTrue("Ready"),
+                // While a new key is rolled out every pod has some revision of the backend, as its being the default
+                // shows.
+                known.isTrue("WorkloadConfigured") || isDefault,
+                isDefault,
+                known.find("Ready")
+                        .map(condition -> "%s: %s".formatted(condition.getReason(), condition.getMessage()))
+                        .orElse("it was not looked at yet"));
+    }
+
+    private static Optional<String> rival(BlobMigration migration, StageLedger ledger, Stream<BlobMigration> all) {
+        Contender self = new Contender(
+                migration.getMetadata().getName(),
+                migration.getMetadata().getCreationTimestamp(),
+                true,
+                ledger.running().isPresent());
+        List<Contender> others = all.filter(other -> other.getMetadata()
+                        .getNamespace()
+                        .equals(migration.getMetadata().getNamespace()))
+                .filter(other -> other.getSpec()
+                        .workload()
+                        .name()
+                        .equals(migration.getSpec().workload().name()))
+                .filter(other -> !other.isMarkedForDeletion())
+                .map(MigrationGatherer::contender)
+                .toList();
+        return MigrationTurn.before(self, others);
+    }
+
+    private static Contender contender(BlobMigration migration) {
+        WrittenConditions known = conditions(migration);
+        boolean over = Stream.of("Complete", "Canceled", "Failed").anyMatch(known::isTrue);
+        BlobMigrationSpec spec = migration.getSpec();
+        return new Contender(
+                migration.getMetadata().getName(),
+                migration.getMetadata().getCreationTimestamp(),
+                !over && !spec.suspend() && !spec.cancel(),
+                StageLedgers.of(migration).running().isPresent());
+    }
+
+    private static WrittenConditions conditions(BlobMigration migration) {
+        return new WrittenConditions(Optional.ofNullable(migration.getStatus())
+                .map(BlobMigrationStatus::conditions)
+                .orElse(null));
+    }
+
+    private static Optional<ProgressReader.Source> speaker(Job job, Stage stage, List<Pod> pods) {
+        return pods.stream()
+                .filter(pod -> pod.getMetadata().getOwnerReferences().stream()
+                        .anyMatch(
+                                owner -> owner.getUid().equals(job.getMetadata().getUid())))
+                .filter(pod -> pod.getStatus() != null
+                        && "Running".equals(pod.getStatus().getPhase()))
+                .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()))
+                .map(pod -> new ProgressReader.Source(
+                        pod.getMetadata().getNamespace(),
+                        pod.getMetadata().getName(),
+                        job.getSpec()
+                                .getTemplate()
+                                .getSpec()
+                                .getContainers()
+                                .getFirst()
+                                .getName(),
+                        stage));
+    }
+
+    private static boolean isAlive(Pod pod) {
+        String phase = pod.getStatus() == null ? "Pending" : pod.getStatus().getPhase();
+        return !"Succeeded".equals(phase) && !"Failed".equals(phase);
+    }
+}

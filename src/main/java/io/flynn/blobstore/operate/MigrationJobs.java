@@ -1,0 +1,193 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.DeletionPropagation;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.flynn.blobstore.api.v1alpha1.BlobMigration;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.CleanupPolicy;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.VacuumMode;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.decide.Stage;
+import java.net.HttpURLConnection;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The Jobs of migrations: what they are told, and how they are made, found and stopped. */
+final class MigrationJobs {
+
+    /** The plan counts rows; it ends in minutes or hangs. */
+    private static final Duration PLAN_DEADLINE = Duration.ofHours(1);
+
+    /** A bound, not a guess: a stage that needs more is stopped, and its next attempt goes on where it was. */
+    private static final Duration DEADLINE = Duration.ofDays(1);
+
+    private final KubernetesClient client;
+    private final PodImage image;
+
+    MigrationJobs(KubernetesClient client, PodImage image) {
+        this.client = client;
+        this.image = image;
+    }
+
+    /** What runs {@code stage}, or why nothing can. */
+    StageJob of(
+            BlobMigration migration, Optional<BlobstoreBackend> target, Deployment workload, Stage stage, int attempt) {
+        BlobMigrationSpec spec = migration.getSpec();
+        return StageJob.of(new StageJob.Request(
+                migration,
+                Labels.MIGRATION,
+                stage,
+                attempt,
+                arguments(migration, target, stage),
+                List.of(),
+                workload,
+                target.map(backend -> backend.getSpec().workload().container()),
+                spec.podTemplate(),
+                image,
+                stage == Stage.PLAN ? PLAN_DEADLINE : DEADLINE,
+                spec.failurePolicy().podBackoffLimit(),
+                Duration.ofSeconds(spec.ttlSecondsAfterFinished())));
+    }
+
+    private static List<String> arguments(BlobMigration migration, Optional<BlobstoreBackend> target, Stage stage) {
+        BlobMigrationSpec spec = migration.getSpec();
+        String to = target.map(BlobstoreBackend::backendName).orElseGet(spec::to);
+        boolean retain = spec.sourceCleanup().policy() == CleanupPolicy.RETAIN;
+        List<String> arguments = new ArrayList<>(List.of(
+                "--migration",
+                migration.getMetadata().getUid(),
+                "--name",
+                migration.getMetadata().getNamespace() + "/"
+                        + migration.getMetadata().getName()));
+        arguments.addAll(
+                switch (stage) {
+                    case PLAN ->
+                        List.of(
+                                "--from",
+                                spec.from(),
+                                "--to",
+                                to,
+                                "--cleanup",
+                                word(spec.sourceCleanup().policy()),
+                                "--vacuum",
+                                // Without clean-up there is nothing to vacuum, so no right to do it is asked for.
+                                word(retain ? VacuumMode.NONE : spec.vacuum().mode()));
+                    case COPY ->
+                        List.of(
+                                "--from",
+                                spec.from(),
+                                "--to",
+                                to,
+                                "--concurrency",
+                                spec.concurrencyPerPod().toString(),
+                                "--retries",
+                                spec.failurePolicy().perBlobRetries().toString());
+                    case VERIFY ->
+                        List.of(
+                                "--from",
+                                spec.from(),
+                                "--to",
+                                to,
+                                "--concurrency",
+                                spec.concurrencyPerPod().toString());
+                    case CLEAN ->
+                        List.of(
+                                "--to",
+                                to,
+                                "--concurrency",
+                                spec.concurrencyPerPod().toString());
+                    case VACUUM ->
+                        List.of(
+                                "--mode",
+                                word(spec.vacuum().mode()),
+                                "--lock-timeout",
+                                spec.vacuum().lockTimeout());
+                    case PROBE -> throw new IllegalArgumentException("a migration has no probe stage");
+                });
+        return arguments;
+    }
+
+    /** As the spec spells it. */
+    private static String word(CleanupPolicy policy) {
+        return switch (policy) {
+            case DELETE -> "Delete";
+            case RETAIN -> "Retain";
+        };
+    }
+
+    private static String word(VacuumMode mode) {
+        return switch (mode) {
+            case AUTO -> "Auto";
+            case FULL -> "Full";
+            case PLAIN -> "Plain";
+            case NONE -> "None";
+        };
+    }
+
+    /** The Job of that name, if it is {@code migration}'s; asks the API server. */
+    Optional<Job> find(BlobMigration migration, String name) {
+        return Optional.ofNullable(client.batch()
+                        .v1()
+                        .jobs()
+                        .inNamespace(migration.getMetadata().getNamespace())
+                        .withName(name)
+                        .get())
+                .filter(job -> StageJob.isOwnedBy(job, migration));
+    }
+
+    /** The pods of {@code migration}'s Jobs, those of deleted Jobs too. */
+    List<Pod> pods(BlobMigration migration) {
+        String uid = migration.getMetadata().getUid();
+        return client
+                .pods()
+                .inNamespace(migration.getMetadata().getNamespace())
+                .withLabel(Labels.COMPONENT, Labels.WORKER)
+                .withLabel(
+                        Labels.MIGRATION, Labels.value(migration.getMetadata().getName()))
+                .list()
+                .getItems()
+                .stream()
+                .filter(pod -> pod.getMetadata().getOwnerReferences().stream()
+                        .anyMatch(owner ->
+                                "Job".equals(owner.getKind()) && owner.getName().startsWith(uid)))
+                .toList();
+    }
+
+    /**
+     * Creates {@code job}, unless it is there already.
+     *
+     * @return why the API server doesn't take it, if it doesn't
+     * @throws KubernetesClientException if it can't be asked, or is too busy
+     */
+    Optional<String> create(BlobMigration migration, Job job) {
+        try {
+            client.resource(job).create();
+            return Optional.empty();
+        } catch (KubernetesClientException refusal) {
+            if (refusal.getCode() == HttpURLConnection.HTTP_CONFLICT) {
+                return find(migration, job.getMetadata().getName()).isPresent()
+                        ? Optional.empty()
+                        : Optional.of("Job %s exists and isn't this migration's: delete it"
+                                .formatted(job.getMetadata().getName()));
+            }
+            return Optional.of(ApiFailures.refusal(refusal));
+        }
+    }
+
+    /** Deletes the Job and, in the background, its pod. Done if there is none. */
+    void stop(BlobMigration migration, Stage stage, int attempt) {
+        client.batch()
+                .v1()
+                .jobs()
+                .inNamespace(migration.getMetadata().getNamespace())
+                .withName(StageJob.name(migration.getMetadata().getUid(), stage, attempt))
+                .withPropagationPolicy(DeletionPropagation.BACKGROUND)
+                .delete();
+    }
+}

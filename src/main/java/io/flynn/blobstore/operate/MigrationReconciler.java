@@ -1,0 +1,184 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.Condition;
+import io.fabric8.kubernetes.api.model.ConditionBuilder;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.flynn.blobstore.api.v1alpha1.BlobMigration;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationStatus;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.decide.MigrationDecision;
+import io.flynn.blobstore.decide.MigrationDecision.Action;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.operate.MigrationGatherer.Seen;
+import io.flynn.blobstore.operate.ProgressReader.Heard;
+import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.Context;
+import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
+import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
+import io.javaoperatorsdk.operator.api.reconciler.PrimaryUpdateAndCacheUtils;
+import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
+import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
+import io.javaoperatorsdk.operator.processing.event.ResourceID;
+import io.javaoperatorsdk.operator.processing.event.source.EventSource;
+import io.javaoperatorsdk.operator.processing.event.source.inbound.SimpleInboundEventSource;
+import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
+import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
+import java.net.HttpURLConnection;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Brings migrations to their end: sees, decides, writes the status, acts, in that order and one step at a time.
+ *
+ * <p>Every status is written for the very resource version that was decided about. So an operator that looks at an old cache, or a
+ * second one that believes itself leader, is refused before it can start a stage twice; and one that dies before it acts finds
+ * in the ledger what it was about to do.
+ */
+@ControllerConfiguration(name = "blobmigration")
+@GradualRetry(maxAttempts = Integer.MAX_VALUE, initialInterval = 1000, intervalMultiplier = 2, maxInterval = 60_000)
+public final class MigrationReconciler implements Reconciler<BlobMigration>, AutoCloseable {
+
+    private static final String BY_TARGET = "by-target";
+
+    /** The newer version is on its way through the watch. */
+    private static final Duration CONFLICT = Duration.ofSeconds(1);
+
+    private final InstantSource clock;
+    private final MigrationJobs jobs;
+    private final MigrationGatherer gatherer;
+    private final ProgressReader progress;
+    private final SimpleInboundEventSource<BlobMigration> news = new SimpleInboundEventSource<>("progress");
+
+    public MigrationReconciler(KubernetesClient client, PodImage image, InstantSource clock) {
+        this.clock = clock;
+        jobs = new MigrationJobs(client, image);
+        gatherer = new MigrationGatherer(client, jobs);
+        progress = new ProgressReader(client, clock);
+    }
+
+    @Override
+    public List<EventSource<?, BlobMigration>> prepareEventSources(EventSourceContext<BlobMigration> context) {
+        var ownJobs = InformerEventSourceConfiguration.from(Job.class, BlobMigration.class)
+                .withLabelSelector(Labels.MIGRATION)
+                .build();
+        context.getPrimaryCache().addIndexer(BY_TARGET, migration -> List.of(key(target(migration))));
+        var targets = InformerEventSourceConfiguration.from(BlobstoreBackend.class, BlobMigration.class)
+                .withSecondaryToPrimaryMapper(backend ->
+                        context.getPrimaryCache().byIndex(BY_TARGET, key(ResourceID.fromResource(backend))).stream()
+                                .map(ResourceID::fromResource)
+                                .collect(Collectors.toSet()))
+                .withPrimaryToSecondaryMapper((BlobMigration migration) -> Set.of(target(migration)))
+                .build();
+        return List.of(new InformerEventSource<>(ownJobs, context), new InformerEventSource<>(targets, context), news);
+    }
+
+    @Override
+    public UpdateControl<BlobMigration> reconcile(BlobMigration migration, Context<BlobMigration> context) {
+        Instant now = clock.instant();
+        Seen seen = gatherer.gather(
+                migration,
+                context.getSecondaryResourcesAsStream(Job.class),
+                context.getSecondaryResource(BlobstoreBackend.class),
+                context.getPrimaryCache().list(),
+                now);
+        MigrationDecision decision = MigrationDecision.decide(seen.facts());
+        Optional<Heard> heard = seen.speaker()
+                .flatMap(pod -> progress.latest(pod, () -> news.propagateEvent(ResourceID.fromResource(migration))));
+        try {
+            BlobMigration written =
+                    write(migration, MigrationStatuses.next(migration, decision, seen.report(), heard, now), context);
+            carryOut(decision.action(), written, seen)
+                    .map(decision::refused)
+                    .ifPresent(refused -> write(
+                            written, MigrationStatuses.next(written, refused, Optional.empty(), heard, now), context));
+        } catch (KubernetesClientException conflict) {
+            if (conflict.getCode() != HttpURLConnection.HTTP_CONFLICT) {
+                throw conflict;
+            }
+            return UpdateControl.<BlobMigration>noUpdate().rescheduleAfter(CONFLICT);
+        }
+        UpdateControl<BlobMigration> done = UpdateControl.noUpdate();
+        return decision.nextLook().map(done::rescheduleAfter).orElse(done);
+    }
+
+    /** Says in the status that the operator can't go on, where it can still say that. */
+    @Override
+    public ErrorStatusUpdateControl<BlobMigration> updateErrorStatus(
+            BlobMigration migration, Context<BlobMigration> context, Exception failure) {
+        return failing(migration, failure)
+                .map(status -> ErrorStatusUpdateControl.patchStatus(migration.withOnly(status)))
+                .orElseGet(ErrorStatusUpdateControl::noStatusUpdate);
+    }
+
+    @Override
+    public void close() {
+        progress.close();
+    }
+
+    private static BlobMigration write(
+            BlobMigration migration, BlobMigrationStatus status, Context<BlobMigration> context) {
+        if (status.equals(migration.getStatus())) {
+            return migration;
+        }
+        BlobMigration fresh = migration.withOnly(status);
+        fresh.getMetadata().setResourceVersion(migration.getMetadata().getResourceVersion());
+        return PrimaryUpdateAndCacheUtils.ssaPatchStatusAndCacheResource(migration, fresh, context);
+    }
+
+    /** Why it could not be done, if the API server won't have it. */
+    private Optional<String> carryOut(Action action, BlobMigration migration, Seen seen) {
+        return switch (action) {
+            case Action.Nothing nothing -> Optional.empty();
+            case Action.Start start -> start(start, migration, seen);
+            case Action.Stop stop -> {
+                jobs.stop(migration, stop.stage(), stop.attempt());
+                yield Optional.empty();
+            }
+        };
+    }
+
+    private Optional<String> start(Action.Start start, BlobMigration migration, Seen seen) {
+        return seen.deployment().flatMap(workload -> switch (jobs.of(
+                migration, seen.target(), workload, start.stage(), start.attempt())) {
+            case StageJob.Built built -> jobs.create(migration, built.job());
+            case StageJob.Refused refused -> Optional.of(refused.message());
+        });
+    }
+
+    private static Optional<BlobMigrationStatus> failing(BlobMigration migration, Exception failure) {
+        BlobMigrationStatus status = migration.getStatus();
+        if (status == null || status.conditions() == null) {
+            return Optional.empty();
+        }
+        String message = failure instanceof KubernetesClientException api
+                ? ApiFailures.words(api)
+                : "the operator failed: its log has the %s"
+                        .formatted(failure.getClass().getSimpleName());
+        String reason = failure instanceof KubernetesClientException ? Reasons.API_FAILURE : Reasons.INTERNAL;
+        List<Condition> conditions = status.conditions().stream()
+                .map(condition -> "Reconciling".equals(condition.getType()) && "True".equals(condition.getStatus())
+                        ? new ConditionBuilder(condition)
+                                .withReason(reason)
+                                .withMessage(message)
+                                .build()
+                        : condition)
+                .toList();
+        return Optional.of(status.withConditions(conditions, message));
+    }
+
+    private static ResourceID target(BlobMigration migration) {
+        return new ResourceID(migration.getSpec().to(), migration.getMetadata().getNamespace());
+    }
+
+    private static String key(ResourceID target) {
+        return "%s/%s".formatted(target.getNamespace().orElse(""), target.getName());
+    }
+}
