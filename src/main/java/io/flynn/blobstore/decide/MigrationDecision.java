@@ -53,7 +53,7 @@ public record MigrationDecision(
     private static final Duration STOPPING = Duration.ofSeconds(2);
 
     /** For what somebody else does, where an event may be missed or there is none. */
-    private static final Duration WAIT = Duration.ofSeconds(10);
+    private static final Duration WAIT = Duration.ofSeconds(5);
 
     /** After this many vacuums that could not be done, the space stays for another day: the blobs are moved. */
     private static final int VACUUMS_MAX = 5;

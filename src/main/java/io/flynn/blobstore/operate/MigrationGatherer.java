@@ -186,17 +186,16 @@ final class MigrationGatherer {
                 migration.getMetadata().getCreationTimestamp(),
                 true,
                 ledger.running().isPresent());
-        List<Contender> others = all.filter(other -> other.getMetadata()
-                        .getNamespace()
-                        .equals(migration.getMetadata().getNamespace()))
-                .filter(other -> other.getSpec()
-                        .workload()
-                        .name()
-                        .equals(migration.getSpec().workload().name()))
+        List<Contender> others = all.filter(other -> isOfSameWorkload(migration, other))
                 .filter(other -> !other.isMarkedForDeletion())
                 .map(MigrationGatherer::contender)
                 .toList();
         return MigrationTurn.before(self, others);
+    }
+
+    static boolean isOfSameWorkload(BlobMigration migration, BlobMigration other) {
+        return other.getMetadata().getNamespace().equals(migration.getMetadata().getNamespace())
+                && other.getSpec().workload().equals(migration.getSpec().workload());
     }
 
     private static Contender contender(BlobMigration migration) {

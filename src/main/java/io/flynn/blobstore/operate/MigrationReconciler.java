@@ -5,6 +5,8 @@ import io.fabric8.kubernetes.api.model.ConditionBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.flynn.blobstore.api.v1alpha1.BlobMigration;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationStatus;
 import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
@@ -18,7 +20,6 @@ import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
 import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
-import io.javaoperatorsdk.operator.api.reconciler.PrimaryUpdateAndCacheUtils;
 import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
 import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
 import io.javaoperatorsdk.operator.processing.event.ResourceID;
@@ -42,9 +43,11 @@ import java.util.stream.Collectors;
  * second one that believes itself leader, is refused before it can start a stage twice; and one that dies before it acts finds
  * in the ledger what it was about to do.
  */
-@ControllerConfiguration(name = "blobmigration")
+@ControllerConfiguration(name = "blobmigration", fieldManager = MigrationReconciler.FIELD_MANAGER)
 @GradualRetry(maxAttempts = Integer.MAX_VALUE, initialInterval = 1000, intervalMultiplier = 2, maxInterval = 60_000)
 public final class MigrationReconciler implements Reconciler<BlobMigration>, AutoCloseable {
+
+    static final String FIELD_MANAGER = "blobstore-operator";
 
     private static final String BY_TARGET = "by-target";
 
@@ -95,6 +98,10 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         try {
             BlobMigration written =
                     write(migration, MigrationStatuses.next(migration, decision, seen.report(), heard, now), context);
+            boolean changed = !written.getStatus().equals(migration.getStatus());
+            if (changed && decision.nextLook().isEmpty()) {
+                wakeOthers(migration, context);
+            }
             carryOut(decision.action(), written, seen)
                     .map(decision::refused)
                     .ifPresent(refused -> write(
@@ -114,7 +121,7 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
     public ErrorStatusUpdateControl<BlobMigration> updateErrorStatus(
             BlobMigration migration, Context<BlobMigration> context, Exception failure) {
         return failing(migration, failure)
-                .map(status -> ErrorStatusUpdateControl.patchStatus(migration.withOnly(status)))
+                .map(status -> ErrorStatusUpdateControl.patchStatus(next(migration, status)))
                 .orElseGet(ErrorStatusUpdateControl::noStatusUpdate);
     }
 
@@ -128,9 +135,35 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         if (status.equals(migration.getStatus())) {
             return migration;
         }
+        BlobMigration written = context.getClient()
+                .resource(next(migration, status))
+                .subresource("status")
+                .patch(new PatchContext.Builder()
+                        .withPatchType(PatchType.SERVER_SIDE_APPLY)
+                        .withForce(true)
+                        .withFieldManager(FIELD_MANAGER)
+                        .build());
+        // JOSDK's own helper tries again on a conflict; here a conflict means that what was decided is not to be done.
+        context.eventSourceRetriever()
+                .getControllerEventSource()
+                .handleRecentResourceUpdate(ResourceID.fromResource(migration), written, migration);
+        return written;
+    }
+
+    /** This one rests: another of the workload may go. */
+    private void wakeOthers(BlobMigration migration, Context<BlobMigration> context) {
+        context.getPrimaryCache()
+                .list(other -> MigrationGatherer.isOfSameWorkload(migration, other))
+                .map(ResourceID::fromResource)
+                .filter(other -> !other.equals(ResourceID.fromResource(migration)))
+                .forEach(news::propagateEvent);
+    }
+
+    /** To be applied only if {@code migration} is still what is there. */
+    private static BlobMigration next(BlobMigration migration, BlobMigrationStatus status) {
         BlobMigration fresh = migration.withOnly(status);
         fresh.getMetadata().setResourceVersion(migration.getMetadata().getResourceVersion());
-        return PrimaryUpdateAndCacheUtils.ssaPatchStatusAndCacheResource(migration, fresh, context);
+        return fresh;
     }
 
     /** Why it could not be done, if the API server won't have it. */
