@@ -63,9 +63,7 @@ final class BlobRoutes extends Handler.Abstract {
         } catch (NameRefused e) {
             answer(400, NAME_REFUSED, response, callback);
         } catch (StorageFailure e) {
-            failed(request, e);
-            response.reset();
-            answer(status(e), message(e), response, callback);
+            fail(status(e), message(e), e, request, response, callback);
         } catch (IOException e) {
             LOG.atDebug()
                     .addKeyValue("method", request.getMethod())
@@ -73,9 +71,7 @@ final class BlobRoutes extends Handler.Abstract {
                     .log("client broke off");
             callback.failed(e);
         } catch (RuntimeException e) {
-            failed(request, e);
-            response.reset();
-            answer(500, "internal error", response, callback);
+            fail(500, "internal error", e, request, response, callback);
         }
         return true;
     }
@@ -150,12 +146,28 @@ final class BlobRoutes extends Handler.Abstract {
         return failure.isTransient() ? "not now: " + failure.reason() : "failed: " + failure.reason();
     }
 
-    private static void answer(int status, String message, Response response, Callback callback) {
+    private static void fail(
+            int status,
+            String message,
+            RuntimeException failure,
+            Request request,
+            Response response,
+            Callback callback) {
+        LOG.atWarn()
+                .addKeyValue("method", request.getMethod())
+                .addKeyValue("path", request.getHttpURI().getPath())
+                .setCause(failure)
+                .log("request failed");
         if (response.isCommitted()) {
             // Part of a success was sent: only breaking off tells the client that the rest is missing.
-            callback.failed(new IOException(message));
-            return;
+            callback.failed(failure);
+        } else {
+            response.reset();
+            answer(status, message, response, callback);
         }
+    }
+
+    private static void answer(int status, String message, Response response, Callback callback) {
         response.setStatus(status);
         if (status == 503) {
             response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_AFTER.toSeconds());
@@ -165,13 +177,5 @@ final class BlobRoutes extends Handler.Abstract {
         }
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/plain; charset=utf-8");
         Content.Sink.write(response, true, message + "\n", callback);
-    }
-
-    private static void failed(Request request, RuntimeException failure) {
-        LOG.atWarn()
-                .addKeyValue("method", request.getMethod())
-                .addKeyValue("path", request.getHttpURI().getPath())
-                .setCause(failure)
-                .log("request failed");
     }
 }

@@ -48,16 +48,8 @@ final class BlobUpload {
             // A row may name the object: better an object too many than one too few.
             throw e;
         } catch (RuntimeException e) {
-            discard(bucket, key, e);
+            bucket.discard(key, e);
             throw e;
-        }
-    }
-
-    private static void discard(ServedBucket bucket, ObjectKey key, RuntimeException cause) {
-        try {
-            bucket.discard(key);
-        } catch (StorageFailure e) {
-            cause.addSuppressed(e);
         }
     }
 }

@@ -3,11 +3,15 @@ package io.flynn.blobstore.serve;
 import static io.flynn.blobstore.serve.RunningServer.text;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.net.Socket;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -166,6 +170,25 @@ class PostgresBlobServerIT extends BlobServerContract {
 
         assertThat(names()).isEmpty();
         assertThat(largeObjects()).isZero();
+    }
+
+    @Test
+    void downloadThatBreaksOffGivesItsConnectionBack() throws IOException {
+        blobs().put("/a", new byte[50_000_000]);
+
+        try (Socket socket = new Socket("127.0.0.1", blobs().port())) {
+            socket.getOutputStream().write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            socket.getInputStream().readNBytes(100_000);
+        }
+
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .until(() -> database()
+                                .count(
+                                        "SELECT count(*) FROM pg_stat_activity"
+                                                + " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'")
+                        == 0);
+        assertThat(blobs().get("/a", "Range", "bytes=0-0").statusCode()).isEqualTo(206);
     }
 
     private int status(String... headers) {

@@ -46,18 +46,31 @@ public final class ServedBucket implements AutoCloseable {
      *
      * @throws IOException if {@code body} can't be read to its end; nothing is left in the store then
      * @throws StorageFailure.Busy if as many uploads run as memory allows
-     * @throws StorageFailure if the store fails; the object may be there if the store can't be reached any more
+     * @throws StorageFailure if the store fails; an object is left only if it can't be deleted either
      */
     public BlobContent store(ObjectKey key, String type, InputStream body) throws IOException {
         try (ObjectUpload upload = new ObjectUpload(client, bucket, key, type, buffers)) {
             return upload.store(body);
         } catch (CompletionException e) {
-            throw S3Failures.translate("store object " + key + " in " + place, e);
+            StorageFailure failure = S3Failures.translate("store object " + key + " in " + place, e);
+            if (failure.isTransient()) {
+                // Perhaps only the answer was lost.
+                discard(key, failure);
+            }
+            throw failure;
         }
     }
 
-    /** Deletes an object that no row names. */
-    public void discard(ObjectKey key) {
+    /** Deletes an object that no row names, because of {@code cause}; a failure to do so is added to it. */
+    public void discard(ObjectKey key, RuntimeException cause) {
+        try {
+            discard(key);
+        } catch (StorageFailure e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private void discard(ObjectKey key) {
         try {
             client.deleteObject(r -> r.bucket(bucket).key(key.toString())).join();
         } catch (CompletionException e) {

@@ -103,20 +103,22 @@ class SchemaIT {
     }
 
     @Test
-    void serversThatStartAtOnceWaitForEachOther() throws Exception {
-        List<Callable<Void>> servers = new ArrayList<>();
-        for (int i = 0; i < 8; i++) {
-            servers.add(() -> {
-                upgrade();
-                return null;
-            });
+    void serversThatStartAtOnceOnAnOldDatabaseWaitForEachOther() throws Exception {
+        try (Connection connection = database.connect()) {
+            Schema.upgradeTo(1, connection);
         }
+        database.execute(
+                "INSERT INTO files (file_id, name) SELECT lo_from_bytea(0, 'x'), '/' || i FROM generate_series(1, 1000) i");
+        upgradeAtOnce();
 
-        try (var threads = Executors.newFixedThreadPool(servers.size())) {
-            for (Future<Void> server : threads.invokeAll(servers)) {
-                server.get();
-            }
-        }
+        assertThat(database.count("SELECT count(*) FROM schema_migrations")).isEqualTo(2);
+        assertThat(database.count("SELECT count(*) FROM files JOIN pg_largeobject_metadata m ON m.oid = file_oid"))
+                .isEqualTo(1000);
+    }
+
+    @Test
+    void serversThatStartAtOnceOnAnEmptyDatabaseWaitForEachOther() throws Exception {
+        upgradeAtOnce();
 
         assertThat(database.count("SELECT count(*) FROM schema_migrations")).isEqualTo(2);
     }
@@ -130,6 +132,22 @@ class SchemaIT {
         try (Connection connection = database.connectAs(role)) {
             Schema.upgrade(connection);
             assertThat(connection.getAutoCommit()).isTrue();
+        }
+    }
+
+    private void upgradeAtOnce() throws Exception {
+        List<Callable<Void>> servers = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            servers.add(() -> {
+                upgrade();
+                return null;
+            });
+        }
+
+        try (var threads = Executors.newFixedThreadPool(servers.size())) {
+            for (Future<Void> server : threads.invokeAll(servers)) {
+                server.get();
+            }
         }
     }
 
