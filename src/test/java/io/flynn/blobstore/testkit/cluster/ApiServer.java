@@ -107,6 +107,7 @@ final class ApiServer {
             FieldOwnership ownership = new FieldOwnership(object.type(), "");
             next = ownership.writable(Json.object(), next);
             admit(object, next, Json.object(), write.strict());
+            checkPodSecurity(object, next);
             ownership.update(Json.object(), next, write.manager()).writeTo(next, clock.instant());
             return commit(object, next);
         }
@@ -393,6 +394,19 @@ final class ApiServer {
         JsonNode generation = live.path("metadata").path("generation");
         if (!generation.isMissingNode() && !sameIntent(type, next, live)) {
             Json.metadata(next).put("generation", generation.asLong() + 1);
+        }
+    }
+
+    private void checkPodSecurity(Target target, ObjectNode next) {
+        if (target.type() == ResourceTypes.PODS
+                && PodSecurity.isEnforced(get(Target.of(ResourceTypes.NAMESPACES, "", target.namespace())))) {
+            List<String> violations = PodSecurity.violations(next.path("spec"));
+            if (!violations.isEmpty()) {
+                throw ApiFailure.forbidden(
+                        target.type(),
+                        target.name(),
+                        "violates PodSecurity \"restricted:latest\": " + String.join(", ", violations));
+            }
         }
     }
 

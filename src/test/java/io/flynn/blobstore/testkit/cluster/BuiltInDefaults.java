@@ -140,6 +140,7 @@ final class BuiltInDefaults {
     private static void service(ObjectNode spec) {
         absent(spec, "type", "ClusterIP");
         absent(spec, "sessionAffinity", "None");
+        absent(spec, "clusterIP", "10.96.0.10"); // for the environment of pods alone: nothing listens there
         for (JsonNode port : spec.path("ports")) {
             absent((ObjectNode) port, "protocol", "TCP");
             if (!port.has("targetPort")) {

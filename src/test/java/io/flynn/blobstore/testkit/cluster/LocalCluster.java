@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -22,12 +24,13 @@ public final class LocalCluster implements AutoCloseable {
     private final ApiCalls calls = new ApiCalls();
     private final ApiServer api;
     private final Optional<Controllers> controllers;
+    private volatile PodLogs logs = PodLogs.NONE;
     private final HttpFront http;
 
     private LocalCluster(Optional<Duration> jobBackoff) throws IOException {
         api = new ApiServer(new ObjectStore(), new ResourceTypes(), InstantSource.system());
         controllers = jobBackoff.map(backoff -> new Controllers(api, InstantSource.system(), backoff));
-        http = new HttpFront(api, PodLogs.NONE, calls);
+        http = new HttpFront(api, (namespace, pod, container) -> logs.read(namespace, pod, container), calls);
     }
 
     /** An API server, controllers and the namespace {@code default}; a Job's second pod comes after 200 ms. */
@@ -43,6 +46,27 @@ public final class LocalCluster implements AutoCloseable {
     /** Nothing happens to objects but what clients do: as kube-apiserver alone. */
     static LocalCluster startWithoutControllers() throws IOException {
         return new LocalCluster(Optional.empty());
+    }
+
+    /**
+     * Adds the node: from now on pods run. The caller closes it before the cluster.
+     *
+     * @param images each image's command, which a container's arguments follow
+     */
+    public LocalNode startNode(Map<String, List<String>> images) throws IOException {
+        LocalNode node = new LocalNode(api, images);
+        logs = node;
+        return node;
+    }
+
+    /**
+     * One local address for the ready pods with these labels; the caller closes it.
+     *
+     * @param port to listen on; 0 for any
+     */
+    public LocalService startService(LocalNode node, String namespace, Map<String, String> selector, int port)
+            throws IOException {
+        return new LocalService(api, node, namespace, selector, port);
     }
 
     public String url() {

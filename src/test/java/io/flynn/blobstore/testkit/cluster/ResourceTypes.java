@@ -19,6 +19,7 @@ final class ResourceTypes {
     static final ResourceType PODS = builtIn("", "v1", "pods", "Pod", true, true, "po");
     static final ResourceType SECRETS = builtIn("", "v1", "secrets", "Secret", true, false);
     static final ResourceType CONFIG_MAPS = builtIn("", "v1", "configmaps", "ConfigMap", true, false, "cm");
+    static final ResourceType SERVICES = builtIn("", "v1", "services", "Service", true, true, "svc");
     static final ResourceType DEPLOYMENTS = builtIn("apps", "v1", "deployments", "Deployment", true, true, "deploy");
     static final ResourceType REPLICA_SETS = builtIn("apps", "v1", "replicasets", "ReplicaSet", true, true, "rs");
     static final ResourceType JOBS = builtIn("batch", "v1", "jobs", "Job", true, true);
@@ -39,7 +40,7 @@ final class ResourceTypes {
             PODS,
             SECRETS,
             CONFIG_MAPS,
-            builtIn("", "v1", "services", "Service", true, true, "svc"),
+            SERVICES,
             builtIn("", "v1", "serviceaccounts", "ServiceAccount", true, false, "sa"),
             builtIn("", "v1", "events", "Event", true, false, "ev"),
             builtIn("events.k8s.io", "v1", "events", "Event", true, false, "ev"),

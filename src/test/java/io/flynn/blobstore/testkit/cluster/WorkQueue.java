@@ -20,6 +20,8 @@ final class WorkQueue implements AutoCloseable {
 
     private static final Duration RETRY = Duration.ofMillis(50);
 
+    private static final Duration RETRY_FORBIDDEN = Duration.ofSeconds(1);
+
     private final ScheduledExecutorService thread;
     private final Consumer<ObjectStore.Key> controller;
     private final Set<ObjectStore.Key> waiting = new HashSet<>();
@@ -70,6 +72,8 @@ final class WorkQueue implements AutoCloseable {
         } catch (ApiFailure e) {
             if (e.code() == 404 || e.code() == 409) {
                 addAfter(key, RETRY); // somebody else was faster: look again
+            } else if (e.code() == 403) {
+                addAfter(key, RETRY_FORBIDDEN); // a pod that may not be: until it may, or its owner changes
             } else {
                 failure.compareAndSet(Optional.empty(), Optional.of(e));
             }
