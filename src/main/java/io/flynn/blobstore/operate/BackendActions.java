@@ -1,0 +1,138 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.DeletionPropagation;
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.decide.BackendAction;
+import io.flynn.blobstore.decide.BackendEnvironment.Encoded;
+import io.flynn.blobstore.decide.BackendFacts.Credentials;
+import io.flynn.blobstore.decide.BackendFacts.Memory;
+import io.flynn.blobstore.decide.BackendFacts.Workload.Live;
+import java.net.HttpURLConnection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/** Carries out what was decided. Blocking; each action can be carried out twice without harm. */
+final class BackendActions {
+
+    /** Finished Jobs that stay: the last probe's, and the one before it, for people to compare. */
+    private static final int JOBS_KEPT = 2;
+
+    private final KubernetesClient client;
+    private final OperatorSettings settings;
+    private final BlobstoreBackend resource;
+    private final BackendObservation seen;
+
+    BackendActions(
+            KubernetesClient client, OperatorSettings settings, BlobstoreBackend resource, BackendObservation seen) {
+        this.client = client;
+        this.settings = settings;
+        this.resource = resource;
+        this.seen = seen;
+    }
+
+    /** @throws KubernetesClientException 409 if somebody else wrote meanwhile */
+    void carryOut(BackendAction action) {
+        switch (action) {
+            case BackendAction.None none -> {}
+            case BackendAction.Probe probe -> probe(probe);
+            case BackendAction.Configure configure -> configure();
+            case BackendAction.Settle settle -> secrets().prune(seen.fields().secretName(hash()));
+            case BackendAction.MakeDefault makeDefault -> writer().makeDefault(deployment(), seen.container());
+            case BackendAction.DropDefault dropDefault -> writer().dropDefault(deployment(), seen.container());
+            case BackendAction.Remove remove -> writer().remove(deployment(), seen.container());
+            case BackendAction.Release release -> release(release);
+        }
+    }
+
+    private void probe(BackendAction.Probe probe) {
+        String settingsOnly = seen.encoded().map(Encoded::settings).orElseGet(() -> "backend=s3");
+        StageJob job = ProbeJob.build(
+                resource, seen.fields(), probe, settingsOnly, hashOrEmpty(), deployment(), settings.image());
+        if (!(job instanceof StageJob.Built built)) {
+            throw new IllegalStateException("a probe was decided that can't be made: " + job);
+        }
+        try {
+            client.resource(built.job()).create();
+        } catch (KubernetesClientException e) {
+            // Our cache of Jobs is behind: this attempt is there already.
+            if (e.getCode() != HttpURLConnection.HTTP_CONFLICT) {
+                throw e;
+            }
+        }
+        deleteOldJobs();
+    }
+
+    private void deleteOldJobs() {
+        List<Job> finished = seen.jobs().stream()
+                .filter(job -> job.getStatus() != null
+                        && job.getStatus().getConditions().stream()
+                                .anyMatch(condition -> "True".equals(condition.getStatus())
+                                        && List.of("Complete", "Failed").contains(condition.getType())))
+                .sorted(Comparator.comparing((Job job) -> job.getMetadata().getCreationTimestamp())
+                        .reversed())
+                .toList();
+        finished.stream()
+                .skip(JOBS_KEPT)
+                .forEach(job -> client.resource(job)
+                        .withPropagationPolicy(DeletionPropagation.BACKGROUND)
+                        .delete());
+    }
+
+    private void configure() {
+        Encoded encoded = seen.encoded().orElseThrow();
+        Optional<String> previous = previousHash(hash()).map(seen.fields()::secretName);
+        secrets()
+                .store(ConfigSecret.build(
+                        seen.fields(), resource.getMetadata().getNamespace(), hash(), encoded, previous));
+        writer().configure(deployment(), seen.container(), hash());
+    }
+
+    /** Of the configuration that this one replaces: the Deployment's, or the last that was written into it. */
+    private Optional<String> previousHash(String wanted) {
+        String live = seen.facts().workload() instanceof Live found ? found.hash() : "";
+        Memory memory = seen.facts().memory();
+        return Stream.of(live, memory.applied())
+                .filter(hash ->
+                        seen.fields().hash(seen.fields().secretName(hash)).isPresent())
+                .filter(hash -> !hash.equals(wanted))
+                .findFirst();
+    }
+
+    private void release(BackendAction.Release release) {
+        String applied = seen.facts().memory().applied();
+        if (release.withSecrets() && !applied.isEmpty()) {
+            secrets().deleteAll(seen.fields().secretName(applied));
+        }
+    }
+
+    private String hash() {
+        if (seen.facts().credentials() instanceof Credentials.Present present) {
+            return present.hash();
+        }
+        throw new IllegalStateException("a configuration was decided without an access key");
+    }
+
+    private String hashOrEmpty() {
+        return seen.facts().credentials() instanceof Credentials.Present present ? present.hash() : "";
+    }
+
+    private Deployment deployment() {
+        return seen.deployment()
+                .orElseThrow(() -> new IllegalStateException("a change of a Deployment was decided that isn't there"));
+    }
+
+    private ConfigSecrets secrets() {
+        return new ConfigSecrets(client, resource.getMetadata().getNamespace());
+    }
+
+    private DeploymentWriter writer() {
+        return new DeploymentWriter(
+                client, seen.fields(), resource.getSpec().workload().takeOwnership());
+    }
+}

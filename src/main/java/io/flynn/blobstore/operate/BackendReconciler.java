@@ -1,0 +1,153 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
+import io.flynn.blobstore.decide.BackendAction;
+import io.flynn.blobstore.decide.BackendDecision;
+import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
+import io.javaoperatorsdk.operator.api.reconciler.Context;
+import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
+import io.javaoperatorsdk.operator.api.reconciler.DeleteControl;
+import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
+import io.javaoperatorsdk.operator.api.reconciler.PrimaryUpdateAndCacheUtils;
+import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
+import io.javaoperatorsdk.operator.api.reconciler.UpdateControl;
+import io.javaoperatorsdk.operator.processing.event.ResourceID;
+import io.javaoperatorsdk.operator.processing.event.source.EventSource;
+import io.javaoperatorsdk.operator.processing.event.source.informer.InformerEventSource;
+import io.javaoperatorsdk.operator.processing.retry.GradualRetry;
+import java.net.HttpURLConnection;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks after backends: reads the facts, has them decided, carries one action out, writes the status. Everything worth arguing
+ * about is in {@link BackendDecision}.
+ */
+@ControllerConfiguration(name = "blobstorebackend", finalizerName = BlobstoreBackend.FINALIZER)
+@GradualRetry(maxAttempts = Integer.MAX_VALUE, initialInterval = 1000, intervalMultiplier = 2, maxInterval = 60_000)
+public final class BackendReconciler implements Reconciler<BlobstoreBackend>, Cleaner<BlobstoreBackend> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(BackendReconciler.class);
+
+    private static final String BY_WORKLOAD = "workload";
+    private static final String DEPLOYMENTS = "deployments";
+
+    /** Somebody else wrote between our look and our write. */
+    private static final Duration AFTER_CONFLICT = Duration.ofSeconds(1);
+
+    private final OperatorSettings settings;
+    private final InstantSource clock;
+
+    public BackendReconciler(OperatorSettings settings, InstantSource clock) {
+        this.settings = settings;
+        this.clock = clock;
+    }
+
+    /** Jobs and Deployments are watched; Secrets are not, by any means: they are looked at by name. */
+    @Override
+    public List<EventSource<?, BlobstoreBackend>> prepareEventSources(EventSourceContext<BlobstoreBackend> context) {
+        context.getPrimaryCache().addIndexer(BY_WORKLOAD, backend -> List.of(workloadKey(backend)));
+        return List.of(
+                new InformerEventSource<>(
+                        InformerEventSourceConfiguration.from(Job.class, BlobstoreBackend.class)
+                                .withLabelSelector(Labels.MANAGED_BY + "=" + Labels.OPERATOR + "," + Labels.BACKEND)
+                                .build(),
+                        context),
+                new InformerEventSource<>(
+                        InformerEventSourceConfiguration.from(Deployment.class, BlobstoreBackend.class)
+                                .withName(DEPLOYMENTS)
+                                .withSecondaryToPrimaryMapper(
+                                        (Deployment deployment) -> backendsOf(context, deployment))
+                                .build(),
+                        context));
+    }
+
+    private static Set<ResourceID> backendsOf(EventSourceContext<BlobstoreBackend> context, Deployment deployment) {
+        String key = key(
+                deployment.getMetadata().getNamespace(),
+                deployment.getMetadata().getName());
+        return context.getPrimaryCache().byIndex(BY_WORKLOAD, key).stream()
+                .map(ResourceID::fromResource)
+                .collect(Collectors.toSet());
+    }
+
+    private static String workloadKey(BlobstoreBackend backend) {
+        return key(
+                backend.getMetadata().getNamespace(),
+                backend.getSpec().workload().name());
+    }
+
+    private static String key(String namespace, String name) {
+        return namespace + "/" + name;
+    }
+
+    @Override
+    public UpdateControl<BlobstoreBackend> reconcile(BlobstoreBackend resource, Context<BlobstoreBackend> context) {
+        Duration next = look(resource, context).map(BackendDecision::next).orElse(AFTER_CONFLICT);
+        return UpdateControl.<BlobstoreBackend>noUpdate().rescheduleAfter(next);
+    }
+
+    @Override
+    public DeleteControl cleanup(BlobstoreBackend resource, Context<BlobstoreBackend> context) {
+        Optional<BackendDecision> decision = look(resource, context);
+        if (decision.isPresent() && decision.get().action() instanceof BackendAction.Release) {
+            return DeleteControl.defaultDelete();
+        }
+        return DeleteControl.noFinalizerRemoval()
+                .rescheduleAfter(decision.map(BackendDecision::next).orElse(AFTER_CONFLICT));
+    }
+
+    /** Empty if somebody else wrote meanwhile: then all is looked at again, and nothing is said about it. */
+    private Optional<BackendDecision> look(BlobstoreBackend resource, Context<BlobstoreBackend> context) {
+        KubernetesClient client = context.getClient();
+        List<Job> jobs = context.getSecondaryResources(Job.class).stream()
+                .filter(job -> StageJob.isOwnedBy(job, resource))
+                .toList();
+        List<BlobstoreBackend> others = context.getPrimaryCache()
+                .list(resource.getMetadata().getNamespace())
+                .toList();
+        BackendObservation seen = new BackendGatherer(client, settings, clock).gather(resource, jobs, others);
+        BackendDecision decision = BackendDecision.decide(seen.facts());
+        try {
+            new BackendActions(client, settings, resource, seen).carryOut(decision.action());
+        } catch (KubernetesClientException e) {
+            if (e.getCode() == HttpURLConnection.HTTP_CONFLICT) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+        if (!(decision.action() instanceof BackendAction.Release)) {
+            write(resource, BackendStatuses.of(resource, seen.fields(), seen.facts(), decision), context);
+        }
+        return Optional.of(decision);
+    }
+
+    private static void write(
+            BlobstoreBackend resource, BlobstoreBackendStatus status, Context<BlobstoreBackend> context) {
+        if (status.equals(resource.getStatus())) {
+            return;
+        }
+        PrimaryUpdateAndCacheUtils.ssaPatchStatusAndCacheResource(resource, resource.withOnly(status), context);
+        String before = Optional.ofNullable(resource.getStatus())
+                .map(BlobstoreBackendStatus::summary)
+                .orElse("");
+        if (!before.equals(status.summary())) {
+            LOG.atInfo()
+                    .addKeyValue("backend", resource.getMetadata().getName())
+                    .addKeyValue("summary", status.summary())
+                    .log("backend changed");
+        }
+    }
+}
