@@ -321,7 +321,11 @@ public record BackendDecision(
         boolean reversed = facts.workload() instanceof Live live && isReversed(facts, live);
         boolean flapping = step.reason().equals(Reasons.OWNERSHIP_FLAPPING);
         boolean again = action instanceof Configure || action instanceof MakeDefault;
-        boolean givesDefault = facts.wanted().isDefault() && !(action instanceof DropDefault);
+        // What went in one stroke with the entries, counts with them.
+        boolean lost = action instanceof Configure
+                && facts.workload() instanceof Live found
+                && found.defaultBackend().isEmpty();
+        boolean givesDefault = facts.wanted().isDefault() && !(action instanceof DropDefault) && !lost;
         return new Memory(
                 action instanceof Configure ? hash(facts) : before.applied(),
                 action instanceof Settle ? hash(facts) : before.lastGood(),

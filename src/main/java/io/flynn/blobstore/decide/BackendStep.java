@@ -23,7 +23,10 @@ record BackendStep(BackendAction action, Verdict verdict, String reason, String 
     static final Duration MINUTE = Duration.ofMinutes(1);
 
     /** Pods are not watched either: a rollout is looked at while it goes on. */
-    static final Duration SOON = Duration.ofSeconds(5);
+    static final Duration SOON = Duration.ofSeconds(2);
+
+    /** Nothing is to be waited for before the next step. */
+    static final Duration AT_ONCE = Duration.ofMillis(10);
 
     /** Jobs and Deployments are watched; this is for a watch that missed something. */
     static final Duration WATCHED = Duration.ofSeconds(15);

@@ -577,7 +577,7 @@ class BackendDecisionTest {
                             && conditions.get("Stalled").isTrue())
                     .as("both Reconciling and Stalled: " + given)
                     .isFalse();
-            assertThat(decision.next()).as(given).isBetween(Duration.ofSeconds(1), Duration.ofMinutes(1));
+            assertThat(decision.next()).as(given).isBetween(Duration.ofMillis(10), Duration.ofMinutes(1));
             assertThat(conditions.values())
                     .as(given)
                     .allSatisfy(condition -> assertThat(condition.message()).doesNotContain("\n"));
@@ -607,6 +607,14 @@ class BackendDecisionTest {
         BackendDecision decision = BackendDecision.decide(
                 rolledOut().template("").reversals(30, 601).facts());
         assertThat(decision.memory().reversals()).containsExactly(BackendScene.NOW.minusSeconds(30), BackendScene.NOW);
+    }
+
+    @Test
+    void entriesAndDefaultThatGoTogetherAreOneReversal() {
+        BackendDecision decision =
+                BackendDecision.decide(ready().template("").defaultIs("").facts());
+        assertThat(decision.memory().reversals()).hasSize(1);
+        assertThat(decision.memory().defaultGiven()).isFalse();
     }
 
     @Test
