@@ -5,6 +5,7 @@ import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.operate.BackendReconciler;
 import io.flynn.blobstore.operate.Lease;
+import io.flynn.blobstore.operate.MigrationReconciler;
 import io.flynn.blobstore.operate.OperatorHttp;
 import io.flynn.blobstore.operate.OperatorSettings;
 import io.javaoperatorsdk.operator.Operator;
@@ -59,6 +60,9 @@ final class OperatorRole implements Callable<Integer> {
         Operator operator = new Operator(overrider -> configure(overrider, client, settings, lease, metrics));
         operator.register(
                 new BackendReconciler(settings, InstantSource.system()),
+                controller -> controller.settingNamespaces(settings.watchNamespace()));
+        operator.register(
+                new MigrationReconciler(client, settings.image(), InstantSource.system()),
                 controller -> controller.settingNamespaces(settings.watchNamespace()));
         OperatorHttp http = OperatorHttp.start(
                 settings.httpPort(), () -> operator.getRuntimeInfo().allEventSourcesAreHealthy(), metrics::scrape);

@@ -8,11 +8,14 @@ import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
 import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
 import io.flynn.blobstore.decide.BackendAction;
 import io.flynn.blobstore.decide.BackendDecision;
+import io.flynn.blobstore.decide.Obstacle;
+import io.flynn.blobstore.decide.Reasons;
 import io.javaoperatorsdk.operator.api.config.informer.InformerEventSourceConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.Cleaner;
 import io.javaoperatorsdk.operator.api.reconciler.Context;
 import io.javaoperatorsdk.operator.api.reconciler.ControllerConfiguration;
 import io.javaoperatorsdk.operator.api.reconciler.DeleteControl;
+import io.javaoperatorsdk.operator.api.reconciler.ErrorStatusUpdateControl;
 import io.javaoperatorsdk.operator.api.reconciler.EventSourceContext;
 import io.javaoperatorsdk.operator.api.reconciler.PrimaryUpdateAndCacheUtils;
 import io.javaoperatorsdk.operator.api.reconciler.Reconciler;
@@ -107,6 +110,20 @@ public final class BackendReconciler implements Reconciler<BlobstoreBackend>, Cl
         }
         return DeleteControl.noFinalizerRemoval()
                 .rescheduleAfter(decision.map(BackendDecision::next).orElse(AFTER_CONFLICT));
+    }
+
+    /** Says in the status that the operator can't go on, where it can still say that; then it is tried again, ever more slowly. */
+    @Override
+    public ErrorStatusUpdateControl<BlobstoreBackend> updateErrorStatus(
+            BlobstoreBackend resource, Context<BlobstoreBackend> context, Exception failure) {
+        Obstacle obstacle = failure instanceof KubernetesClientException api
+                ? Obstacle.waiting(Reasons.API_FAILURE, ApiFailures.words(api))
+                : Obstacle.waiting(
+                        Reasons.INTERNAL,
+                        "the operator failed: its log has the %s"
+                                .formatted(failure.getClass().getSimpleName()));
+        return ErrorStatusUpdateControl.patchStatus(
+                resource.withOnly(BackendStatuses.failing(resource, obstacle, clock.instant())));
     }
 
     /** Empty if somebody else wrote meanwhile: then all is looked at again, and nothing is said about it. */

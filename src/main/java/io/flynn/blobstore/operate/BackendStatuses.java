@@ -15,6 +15,8 @@ import io.flynn.blobstore.decide.BackendFacts.Memory;
 import io.flynn.blobstore.decide.BackendFacts.ProbeRun;
 import io.flynn.blobstore.decide.BackendFacts.Workload.Live;
 import io.flynn.blobstore.decide.BackendFacts.Workload.Missing;
+import io.flynn.blobstore.decide.Condition;
+import io.flynn.blobstore.decide.Obstacle;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
@@ -52,6 +54,25 @@ final class BackendStatuses {
                 workload(resource, fields, facts, memory),
                 IamPolicy.of(resource.getSpec().s3().bucket()),
                 decision.summary());
+    }
+
+    /** What was known stays; what is wrong is said besides. */
+    static BlobstoreBackendStatus failing(BlobstoreBackend resource, Obstacle obstacle, Instant now) {
+        BlobstoreBackendStatus before =
+                Optional.ofNullable(resource.getStatus()).orElse(BlobstoreBackendStatus.NONE);
+        long generation = Objects.requireNonNullElse(resource.getMetadata().getGeneration(), 0L);
+        List<Condition> changed = List.of(
+                Condition.isFalse("Ready", obstacle.reason(), obstacle.message()),
+                Condition.isTrue("Reconciling", obstacle.reason(), obstacle.message()),
+                Condition.isFalse("Stalled", obstacle.reason(), ""));
+        List<io.fabric8.kubernetes.api.model.Condition> conditions =
+                new ArrayList<>(Conditions.of(changed, before.conditions(), generation, now));
+        Optional.ofNullable(before.conditions()).stream()
+                .flatMap(List::stream)
+                .filter(condition ->
+                        changed.stream().noneMatch(other -> other.type().equals(condition.getType())))
+                .forEach(conditions::add);
+        return before.withConditions(generation, conditions, obstacle.reason());
     }
 
     private static @Nullable String secret(String hash, BackendFields fields) {

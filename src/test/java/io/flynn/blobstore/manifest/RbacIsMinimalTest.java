@@ -26,6 +26,7 @@ class RbacIsMinimalTest {
             Map.entry("secrets get", "the Secret that a backend names, and our own; by name only"),
             Map.entry("secrets create", "one immutable Secret for each configuration"),
             Map.entry("secrets delete", "configurations that no pod uses"),
+            Map.entry("namespaces get", "its own, on deletion: in one that terminates finalizers let go"),
             Map.entry("apps/deployments list", "informer"),
             Map.entry("apps/deployments watch", "informer: rollouts, and others' changes"),
             Map.entry("apps/deployments patch", "our environment entries, by server-side apply"),

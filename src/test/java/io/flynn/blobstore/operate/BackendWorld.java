@@ -262,14 +262,14 @@ final class BackendWorld {
                 .toList();
     }
 
-    static StageReport passed(long references) {
+    static StageReport passed(long rows) {
         return new StageReport(
                 Stage.PROBE,
                 ExitCode.DONE,
                 Reasons.PROBED,
                 "every check passed",
                 "",
-                Map.of(Figure.REFERENCES, references, Figure.BLOBS, references, Figure.BYTES, references * 1024),
+                Map.of(Figure.BLOBS, rows, Figure.BYTES, rows * 1024),
                 List.of(new Finding(Level.OK, "s3:PutObject", Reasons.PROBED, "")));
     }
 

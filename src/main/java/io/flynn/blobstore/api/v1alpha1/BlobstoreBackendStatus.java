@@ -17,7 +17,7 @@ public record BlobstoreBackendStatus(
 
         @JsonPropertyDescription(
                 "Ready, Reconciling, Stalled, CredentialsValid, StorageVerified, WorkloadConfigured, Default,"
-                        + " InUse.")
+                        + " InUse; Suspended.")
         @Nullable
         List<Condition> conditions,
 
@@ -47,6 +47,26 @@ public record BlobstoreBackendStatus(
 
         @JsonPropertyDescription("One word for people: Ready, or the reason why not.") @Nullable
         String summary) {
+
+    /** Before anything is known. */
+    public static final BlobstoreBackendStatus NONE =
+            new BlobstoreBackendStatus(null, null, null, null, null, null, null, null, null, null, null);
+
+    /** The same, but for how it stands. */
+    public BlobstoreBackendStatus withConditions(long generation, List<Condition> changed, String newSummary) {
+        return new BlobstoreBackendStatus(
+                generation,
+                changed,
+                backendName,
+                defaultState,
+                probe,
+                inventory,
+                configSecret,
+                lastGoodConfigSecret,
+                workload,
+                iamPolicy,
+                newSummary);
+    }
 
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record DefaultState(
