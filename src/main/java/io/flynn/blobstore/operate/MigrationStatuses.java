@@ -77,7 +77,7 @@ final class MigrationStatuses {
                         heard, decision.over() && decision.ledger().current().isEmpty()),
                 report.flatMap(MigrationStatuses::failures)
                         .or(() -> before.map(BlobMigrationStatus::failures))
-                        .orElseGet(() -> new Failures(0, Map.of(), List.of())),
+                        .orElseGet(() -> new Failures(0, null, List.of())),
                 StageLedgers.toStatus(decision.ledger(), migration.getMetadata().getUid()),
                 report.filter(end -> end.stage() == Stage.VACUUM)
                         .flatMap(MigrationStatuses::reclaim)
@@ -125,7 +125,8 @@ final class MigrationStatuses {
         Map<String, Long> byReason = failed.stream().collect(groupingBy(Finding::reason, TreeMap::new, counting()));
         return Optional.of(new Failures(
                 report.figure(Figure.FAILED_BLOBS).orElse(failed.size()),
-                byReason,
+                // Server-side apply makes null of a map that is emptied, which the schema refuses; left out, it goes.
+                byReason.isEmpty() ? null : byReason,
                 failed.stream()
                         .limit(LISTED_MAX)
                         .map(finding -> new Failure(finding.subject(), finding.reason(), finding.message()))
