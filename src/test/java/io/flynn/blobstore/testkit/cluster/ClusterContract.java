@@ -124,6 +124,7 @@ abstract class ClusterContract {
                     .waitUntilCondition(
                             crd -> crd != null
                                     && crd.getStatus() != null
+                                    && crd.getStatus().getConditions() != null
                                     && crd.getStatus().getConditions().stream()
                                             .anyMatch(condition -> condition
                                                             .getType()
