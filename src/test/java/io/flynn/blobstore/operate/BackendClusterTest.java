@@ -13,7 +13,7 @@ class BackendClusterTest extends BackendContract {
 
     @BeforeAll
     static void startCluster() throws Exception {
-        cluster = LocalCluster.start();
+        cluster = LocalCluster.startWithoutControllers();
         client = cluster.client("tester", "default");
         BackendWorld.installCrds(client);
     }

@@ -44,7 +44,7 @@ public final class LocalCluster implements AutoCloseable {
     }
 
     /** Nothing happens to objects but what clients do: as kube-apiserver alone. */
-    static LocalCluster startWithoutControllers() throws IOException {
+    public static LocalCluster startWithoutControllers() throws IOException {
         return new LocalCluster(Optional.empty());
     }
 
