@@ -1,0 +1,5 @@
+/** What {@code image/build} needs besides a shell. */
+@NullMarked
+package io.flynn.blobstore.testkit.image;
+
+import org.jspecify.annotations.NullMarked;
