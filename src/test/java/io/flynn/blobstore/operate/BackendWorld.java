@@ -65,7 +65,7 @@ final class BackendWorld {
     static void installCrds(KubernetesClient client) throws Exception {
         for (String file : List.of("blobstorebackends", "blobmigrations")) {
             try (var text = Files.newInputStream(Path.of("crds", file + ".yaml"))) {
-                client.load(text).create();
+                client.load(text).serverSideApply();
             }
             client.apiextensions()
                     .v1()
