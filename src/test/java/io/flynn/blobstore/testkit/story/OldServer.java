@@ -157,7 +157,7 @@ public final class OldServer implements AutoCloseable {
                     bucket.write(key, whole);
                     update(connection, "UPDATE files SET external_id = ?::uuid WHERE file_id = ?::uuid", key, row.id());
                 }
-                if (!currentBackend(name).equals(row.backend())) {
+                if (!read(connection, name).backend().equals(row.backend())) {
                     appendsAcrossAMove.incrementAndGet();
                 }
                 describe(connection, row.id(), whole);
@@ -332,13 +332,6 @@ public final class OldServer implements AutoCloseable {
             try (ResultSet row = select.executeQuery()) {
                 return row.next();
             }
-        }
-    }
-
-    /** As everybody else sees it. */
-    private String currentBackend(String name) throws SQLException {
-        try (Connection connection = database.connect()) {
-            return read(connection, name).backend();
         }
     }
 

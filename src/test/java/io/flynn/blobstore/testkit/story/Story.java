@@ -56,6 +56,9 @@ public final class Story {
     /** What happens beside the story: faults, or somebody else who writes. */
     public interface Meanwhile {
 
+        /** The backend is ready; the migration will be applied when this returns. */
+        default void beforeApplied() throws Exception {}
+
         /** The migration was applied. The story goes on when this returns. */
         void whenApplied() throws Exception;
 
@@ -134,6 +137,7 @@ public final class Story {
             narrator.line("$ kubectl apply -f examples/backend.yaml");
             world.apply(backendYaml());
             world.await("bsb/s3main", "Ready", PATIENCE);
+            meanwhile.beforeApplied();
             Set<String> ids = truth.idsAtPostgres();
             narrator.line("$ kubectl apply -f examples/migration.yaml");
             world.apply(Files.readString(Path.of("examples/migration.yaml")));
