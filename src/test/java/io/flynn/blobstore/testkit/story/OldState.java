@@ -120,7 +120,7 @@ public record OldState(List<Blob> blobs) {
 
     /** What the demo starts with: 160 and some blobs, 0 bytes to 40 MB, about 300 MB. */
     public static OldState whole(long seed) {
-        return releases(seed, 62, List.of(40_000_000L, 24_000_000L, 17_000_000L), 150_000, 5_700_000);
+        return releases(seed, 62, List.of(40_000_000L, 24_000_000L, 17_000_000L), 150_000, 5_400_000);
     }
 
     /** The same kinds of blobs, fewer and lighter, for tests: about 25 MB. */

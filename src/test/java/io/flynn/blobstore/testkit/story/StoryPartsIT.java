@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** The story's own tools on real parts: they make what they say, and they see damage. */
 class StoryPartsIT {
 
-    private static final long SEED = 7;
+    private static final long SEED = Demo.SEED;
     private static final String BUCKET = "parts";
 
     @Test
