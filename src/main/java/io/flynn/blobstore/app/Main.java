@@ -27,9 +27,13 @@ public final class Main {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(BackendName.class, BackendName::new)
                 .registerConverter(Duration.class, new DurationConverter())
-                .setExitCodeExceptionMapper(failure -> ExitCode.FAILED.value())
+                .setExitCodeExceptionMapper(Main::exitCode)
                 .execute(arguments);
         System.exit(exit);
+    }
+
+    private static int exitCode(Throwable failure) {
+        return (failure instanceof CommandLine.ParameterException ? ExitCode.USAGE : ExitCode.FAILED).value();
     }
 
     static final class Version implements CommandLine.IVersionProvider {

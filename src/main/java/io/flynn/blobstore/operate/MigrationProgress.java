@@ -85,7 +85,6 @@ record MigrationProgress(Amount total, Amount copied, Amount verified, Amount re
                 copied,
                 verified,
                 failed,
-                null,
                 remaining,
                 percent,
                 "%d/%d (%d%%)".formatted(done, of, percent),

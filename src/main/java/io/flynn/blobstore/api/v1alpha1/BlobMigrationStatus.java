@@ -109,9 +109,6 @@ public record BlobMigrationStatus(
             @JsonPropertyDescription("Blobs that can't be moved before somebody looks at them.") @Nullable
             Long failed,
 
-            @JsonPropertyDescription("Blobs that were deleted or replaced meanwhile.") @Nullable
-            Long skipped,
-
             @JsonPropertyDescription("Blobs that are still at the source.") @Nullable
             Amount remaining,
 

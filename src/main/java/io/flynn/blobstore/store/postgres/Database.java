@@ -147,6 +147,8 @@ public final class Database implements AutoCloseable {
         properties.setProperty("loginTimeout", Long.toString(CONNECT_TIMEOUT.toSeconds()));
         properties.setProperty("socketTimeout", Long.toString(SOCKET_TIMEOUT.toSeconds()));
         properties.setProperty("tcpKeepAlive", "true");
+        // The detail of a violated constraint repeats the whole row.
+        properties.setProperty("logServerErrorDetail", "false");
         return properties;
     }
 }

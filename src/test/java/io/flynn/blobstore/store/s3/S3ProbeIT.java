@@ -1,0 +1,117 @@
+package io.flynn.blobstore.store.s3;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.Secret;
+import io.flynn.blobstore.decide.BackendSettings;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.decide.StageReport.Level;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The probe against a real S3 server, right and wrong. */
+class S3ProbeIT {
+
+    private static final String BUCKET = "probed";
+
+    private static LocalS3 s3;
+
+    @BeforeAll
+    static void start() {
+        s3 = LocalS3.start();
+        s3.createBucket(BUCKET);
+    }
+
+    @AfterAll
+    static void stop() {
+        s3.close();
+    }
+
+    private static BackendSettings settings() {
+        return s3.backend(new BackendName("s3main"), BUCKET);
+    }
+
+    private static List<Finding> probe(BackendSettings settings) {
+        return new S3Probe(settings, Duration.ofSeconds(20)).check();
+    }
+
+    private static BackendSettings with(BackendSettings settings, String bucket, URI endpoint, String secret) {
+        return new BackendSettings(
+                settings.name(),
+                settings.kind(),
+                settings.region(),
+                bucket,
+                Optional.of(endpoint),
+                settings.pathStyle(),
+                settings.accessKeyId(),
+                new Secret(secret));
+    }
+
+    @Test
+    void everyActionIsTriedAndNothingIsLeftBehind() {
+        List<Finding> findings = probe(settings());
+
+        assertThat(findings)
+                .allSatisfy(finding ->
+                        assertThat(finding.level()).as(finding.message()).isEqualTo(Level.OK));
+        assertThat(findings)
+                .extracting(Finding::subject)
+                .contains(
+                        "s3:ListBucket", "s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload");
+        assertThat(s3.sizes(BUCKET)).isEmpty();
+        assertThat(s3.unfinishedUploads(BUCKET)).isEmpty();
+    }
+
+    @Test
+    void aWrongSecretIsToldFromADeniedAction() {
+        BackendSettings right = settings();
+
+        assertThat(probe(with(right, BUCKET, right.endpoint().orElseThrow(), "wrong")))
+                .singleElement()
+                .satisfies(finding -> {
+                    assertThat(finding.level()).isEqualTo(Level.FAILURE);
+                    assertThat(finding.reason()).isEqualTo(Reasons.CREDENTIALS_REFUSED);
+                    assertThat(finding.message()).contains("check access key id and secret access key", BUCKET);
+                });
+    }
+
+    @Test
+    void aMissingBucketIsNamed() {
+        BackendSettings right = settings();
+
+        assertThat(probe(with(right, "nosuchbucket", right.endpoint().orElseThrow(), LocalS3.SECRET_ACCESS_KEY)))
+                .singleElement()
+                .satisfies(finding -> {
+                    assertThat(finding.reason()).isEqualTo(Reasons.BUCKET_MISSING);
+                    assertThat(finding.message()).contains("nosuchbucket", "s3.bucket");
+                });
+    }
+
+    @Test
+    void anEndpointThatNobodyAnswersAtIsNamed() {
+        assertThat(probe(with(settings(), BUCKET, URI.create("http://127.0.0.1:1"), "x")))
+                .singleElement()
+                .satisfies(finding -> {
+                    assertThat(finding.reason()).isEqualTo(Reasons.ENDPOINT_UNREACHABLE);
+                    assertThat(finding.message()).contains("http://127.0.0.1:1", "s3.endpoint");
+                });
+    }
+
+    @Test
+    void anEndpointThatDoesNotResolveIsNamed() {
+        assertThat(probe(with(settings(), BUCKET, URI.create("http://store.invalid:9000"), "x")))
+                .singleElement()
+                .satisfies(finding -> {
+                    assertThat(finding.reason()).isEqualTo(Reasons.ENDPOINT_UNREACHABLE);
+                    assertThat(finding.message()).contains("the host name does not resolve");
+                });
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.flynn.blobstore.store.s3;
+
+import org.jspecify.annotations.NullMarked;
