@@ -67,7 +67,7 @@ final class Settler {
                     }
                 }
                 case QUARANTINE -> {
-                    if (catalog.row(id).equals(Optional.of(row))) {
+                    if (!catalog.isHeld(id) && catalog.row(id).equals(Optional.of(row))) {
                         return Outcome.LOST;
                     }
                 }

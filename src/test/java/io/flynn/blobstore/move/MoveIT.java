@@ -437,6 +437,24 @@ class MoveIT {
     }
 
     @Test
+    void anObjectThatAnOverwriteDeletedBeforeItsCommitIsWaitedForNotGivenUp() throws SQLException {
+        UUID id = world.add("/slug", bytes(100, 1));
+        assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.clean().reason()).isEqualTo(Reasons.DONE);
+        try (Connection oldServer = world.pg.connect();
+                Statement statement = oldServer.createStatement()) {
+            oldServer.setAutoCommit(false);
+            statement.execute("UPDATE files SET deleted_at = now()");
+            s3.remove(world.bucket, world.column(id, "external_id"));
+
+            assertThat(world.verify().reason()).isEqualTo(Reasons.BLOBS_REMAIN);
+
+            oldServer.commit();
+        }
+        assertThat(world.verify().reason()).isEqualTo(Reasons.DONE);
+    }
+
+    @Test
     void twoRowsThatShareALargeObjectLoseItWithTheLast() {
         byte[] content = bytes(100, 1);
         UUID first = world.add("/a", content);

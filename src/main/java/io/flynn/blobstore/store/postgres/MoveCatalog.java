@@ -62,8 +62,12 @@ public final class MoveCatalog {
 
     private static final String UNFLIP = """
             UPDATE files SET backend = 'postgres', external_id = NULL
-            WHERE file_id = ? AND backend = ? AND external_id = ? AND file_oid = ? AND size = ?
+            WHERE file_id IN (SELECT file_id FROM files WHERE file_id = ? FOR UPDATE SKIP LOCKED)
+                AND backend = ? AND external_id = ? AND file_oid = ? AND size = ?
                 AND sha512 IS NOT DISTINCT FROM ? AND deleted_at IS NULL""";
+
+    /** No row while a transaction that is not over has changed it, or is about to. */
+    private static final String IF_FREE = "SELECT 1 FROM files WHERE file_id = ? FOR SHARE SKIP LOCKED";
 
     /** Two rows may share a large object: it goes with the last of them. */
     private static final String CLEAN = """
@@ -137,6 +141,21 @@ public final class MoveCatalog {
     }
 
     /**
+     * Whether a writer holds the row: what it did to the row can't be seen yet, but what it did to the store can (an old
+     * server's overwrite deletes the object before it commits).
+     */
+    public boolean isHeld(UUID id) {
+        return database.with("look whether row " + id + " is held", connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(IF_FREE)) {
+                statement.setObject(1, id);
+                try (ResultSet free = statement.executeQuery()) {
+                    return !free.next();
+                }
+            }
+        });
+    }
+
+    /**
      * Points the rows at the target, all in one transaction, each only if it still is what was read and nobody holds it. The
      * large objects stay.
      *
@@ -166,7 +185,7 @@ public final class MoveCatalog {
         });
     }
 
-    /** Points a row back at its large object, if it still is what was read; false if it isn't. */
+    /** Points a row back at its large object, if it still is what was read and nobody holds it; false if it isn't. */
     public boolean unflip(BlobRow row) {
         return database.with("put row " + row.id() + " back", connection -> {
             try (PreparedStatement statement = connection.prepareStatement(UNFLIP)) {
