@@ -39,6 +39,7 @@ public final class LocalNode implements AutoCloseable, PodLogs {
     private final Set<Process> processes = ConcurrentHashMap.newKeySet();
     private final WorkQueue queue;
     private final Runnable stopListening;
+    private volatile boolean closed;
     private final Thread lastResort = new Thread(this::killAll);
 
     LocalNode(ApiServer api, Map<String, List<String>> images) throws IOException {
@@ -100,6 +101,10 @@ public final class LocalNode implements AutoCloseable, PodLogs {
         return command;
     }
 
+    boolean isClosed() {
+        return closed;
+    }
+
     Probes probes() {
         return probes;
     }
@@ -107,6 +112,9 @@ public final class LocalNode implements AutoCloseable, PodLogs {
     /** From now on it ends with the node. */
     void started(Process process) {
         processes.add(process);
+        if (closed) {
+            process.destroyForcibly();
+        }
         process.onExit().thenRun(() -> processes.remove(process));
     }
 
@@ -124,6 +132,9 @@ public final class LocalNode implements AutoCloseable, PodLogs {
     }
 
     private void reconcile(ObjectStore.Key key) {
+        if (closed) {
+            return;
+        }
         Optional<Pod> found = objects.find(ResourceTypes.PODS, Pod.class, key.namespace(), key.name());
         Optional<PodRun> run = Optional.ofNullable(runs.get(key));
         boolean replaced = run.isPresent()
@@ -188,6 +199,8 @@ public final class LocalNode implements AutoCloseable, PodLogs {
     }
 
     private void killAll() {
+        closed = true;
+        runs.values().forEach(PodRun::abandon);
         processes.forEach(Process::destroyForcibly);
     }
 

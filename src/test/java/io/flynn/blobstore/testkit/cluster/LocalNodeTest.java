@@ -24,6 +24,7 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -37,6 +38,7 @@ import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What a node does for pods, on the node that runs them as processes. */
 class LocalNodeTest {
@@ -91,6 +93,23 @@ class LocalNodeTest {
 
         assertThat(terminated().getReason()).isEqualTo("Completed");
         assertThat(live().getStatus().getPhase()).isEqualTo("Succeeded");
+    }
+
+    @Test
+    void aNodeThatIsClosedLeavesNoProcess(@TempDir Path directory) throws Exception {
+        Path starts = directory.resolve("starts");
+        Pod pod = pod(shell("echo $$$$ >> %s; exec sleep 60".formatted(starts)));
+        pod.getSpec().setRestartPolicy("Always");
+        create(pod);
+        await().until(() -> Files.exists(starts) && !Files.readString(starts).isEmpty());
+
+        node.close();
+
+        // Longer than a killed container waits before it is started again.
+        await().during(Duration.ofMillis(600))
+                .until(() -> Files.readAllLines(starts).size() == 1);
+        assertThat(ProcessHandle.of(Long.parseLong(Files.readString(starts).strip())))
+                .isEmpty();
     }
 
     @Test

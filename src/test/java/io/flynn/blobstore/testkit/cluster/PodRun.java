@@ -82,6 +82,9 @@ final class PodRun {
 
     void run() throws InterruptedException {
         ContainerState last = live();
+        if (node.isClosed()) {
+            return;
+        }
         ready = false;
         report(phase(last), last);
         if (isEnding()) {
@@ -93,6 +96,14 @@ final class PodRun {
     void wake() {
         synchronized (lock) {
             wakings++;
+            lock.notifyAll();
+        }
+    }
+
+    /** The node is gone: what is killed now is not started again. */
+    void abandon() {
+        synchronized (lock) {
+            ending = true;
             lock.notifyAll();
         }
     }
