@@ -52,7 +52,8 @@ public final class Postgres implements AutoCloseable {
     }
 
     private static EmbeddedPostgres.Builder builder() {
-        // A machine that loses power is not part of the story; a server that is killed is, and keeps what it wrote.
+        // A machine that loses power is not part of the story, so nothing is flushed. A server that crashes is: it must
+        // have handed every commit to the system before it answered, which embedded PostgreSQL by default does not.
         return EmbeddedPostgres.builder().setServerConfig("fsync", "off");
     }
 

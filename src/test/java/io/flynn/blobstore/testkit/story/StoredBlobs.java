@@ -83,11 +83,25 @@ public final class StoredBlobs implements AutoCloseable {
 
     /** The live row of this name and, in the same snapshot, its bytes. */
     public Optional<Stored> read(String name) throws SQLException, IOException {
-        try (Connection connection = database.connect();
-                PreparedStatement select = connection.prepareStatement(LIVE_ROW)) {
-            connection.setAutoCommit(false);
-            connection.setReadOnly(true);
-            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+        try (Connection connection = connect()) {
+            return read(connection, name);
+        }
+    }
+
+    /** For many names one after the other: a connection for each would take longer than reading them. */
+    Connection connect() throws SQLException {
+        Connection connection = database.connect();
+        connection.setAutoCommit(false);
+        connection.setReadOnly(true);
+        connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+        return connection;
+    }
+
+    /**
+     * @param connection from {@link #connect}; each call has a snapshot of its own
+     */
+    Optional<Stored> read(Connection connection, String name) throws SQLException, IOException {
+        try (PreparedStatement select = connection.prepareStatement(LIVE_ROW)) {
             select.setString(1, name);
             try (ResultSet found = select.executeQuery()) {
                 if (!found.next()) {

@@ -3,6 +3,7 @@ package io.flynn.blobstore.testkit.story;
 import io.flynn.blobstore.testkit.story.StoredBlobs.Row;
 import io.flynn.blobstore.testkit.story.StoredBlobs.Stored;
 import java.io.IOException;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -85,7 +86,9 @@ public final class Truth {
     public List<String> check(String name) throws SQLException, IOException, InterruptedException {
         List<Problem> problems = new ArrayList<>();
         checkOverHttp(name, problems);
-        checkInDatabase(name, problems);
+        try (Connection connection = stored.connect()) {
+            checkInDatabase(connection, name, problems);
+        }
         return problems.stream().map(Problem::toString).toList();
     }
 
@@ -96,13 +99,15 @@ public final class Truth {
      */
     public Verdict verdict(Set<String> idsBefore) throws SQLException, IOException, InterruptedException {
         List<Problem> problems = new ArrayList<>();
-        for (String name : ledger.names()) {
-            try {
-                checkOverHttp(name, problems);
-            } catch (IOException e) {
-                problems.add(new Problem(Kind.LOST, name, "over HTTP: " + e));
+        try (Connection connection = stored.connect()) {
+            for (String name : ledger.names()) {
+                try {
+                    checkOverHttp(name, problems);
+                } catch (IOException e) {
+                    problems.add(new Problem(Kind.LOST, name, "over HTTP: " + e));
+                }
+                checkInDatabase(connection, name, problems);
             }
-            checkInDatabase(name, problems);
         }
         Map<String, Row> rows = stored.rows();
         Set<String> neverWritten = new HashSet<>(rows.keySet());
@@ -135,9 +140,10 @@ public final class Truth {
         judge(name, "over HTTP", reading, blobstore.get(name), problems);
     }
 
-    private void checkInDatabase(String name, List<Problem> problems) throws SQLException, IOException {
+    private void checkInDatabase(Connection connection, String name, List<Problem> problems)
+            throws SQLException, IOException {
         Ledger.Reading reading = ledger.read(name);
-        Optional<Stored> found = stored.read(name);
+        Optional<Stored> found = stored.read(connection, name);
         Optional<Fingerprint> bytes = found.flatMap(Stored::bytes);
         if (found.isPresent() && bytes.isEmpty()) {
             problems.add(new Problem(
