@@ -1,12 +1,22 @@
 package io.flynn.blobstore.manifest;
 
 import io.fabric8.kubernetes.api.model.rbac.PolicyRule;
+import io.fabric8.kubernetes.api.model.rbac.Role;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** One verb on one resource; {@code resource} with its subresource after a slash, {@code group} empty for the core. */
-record Permission(String verb, String group, String resource) implements Comparable<Permission> {
-    static Set<Permission> of(Iterable<PolicyRule> rules) {
+public record Permission(String verb, String group, String resource) implements Comparable<Permission> {
+    /** What the chart's Roles grant by default. */
+    public static Set<Permission> granted() {
+        return Chart.render(Role.class, Map.of()).stream()
+                .flatMap(role -> of(role.getRules()).stream())
+                .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    private static Set<Permission> of(Iterable<PolicyRule> rules) {
         var permissions = new TreeSet<Permission>();
         for (var rule : rules) {
             for (var group : rule.getApiGroups()) {

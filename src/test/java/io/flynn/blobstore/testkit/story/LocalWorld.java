@@ -5,6 +5,7 @@ import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentStatus;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.flynn.blobstore.testkit.cluster.ApiCall;
 import io.flynn.blobstore.testkit.cluster.LocalCluster;
 import io.flynn.blobstore.testkit.cluster.LocalNode;
 import io.flynn.blobstore.testkit.cluster.LocalService;
@@ -32,6 +33,7 @@ import org.jspecify.annotations.Nullable;
 final class LocalWorld implements World, AutoCloseable {
 
     private static final String NAMESPACE = "default";
+    private static final String OPERATOR = "operator";
     private static final String IMAGE = "blobstore:local";
     private static final String BUCKET = "flynnblobstore";
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -92,6 +94,11 @@ final class LocalWorld implements World, AutoCloseable {
 
     Postgres postgres() {
         return postgres;
+    }
+
+    /** What the operator asked the API server for. */
+    List<ApiCall> operatorsCalls() {
+        return cluster.calls().matching(call -> call.user().equals(OPERATOR));
     }
 
     @Override
@@ -165,7 +172,7 @@ final class LocalWorld implements World, AutoCloseable {
                 List.of("operator"),
                 Map.of(
                         "KUBECONFIG",
-                        cluster.kubeconfig(folder.resolve("operator.kubeconfig"), "operator", NAMESPACE)
+                        cluster.kubeconfig(folder.resolve("operator.kubeconfig"), OPERATOR, NAMESPACE)
                                 .toString(),
                         "POD_NAMESPACE",
                         NAMESPACE,
@@ -178,6 +185,13 @@ final class LocalWorld implements World, AutoCloseable {
                         "BLOBSTORE_HTTP_PORT",
                         Integer.toString(freePort())),
                 folder.resolve("operator.log"));
+    }
+
+    /** As Kubernetes ends it. */
+    void stopOperator() {
+        if (operator != null) {
+            operator.close();
+        }
     }
 
     /** As when its node loses power. */

@@ -135,7 +135,7 @@ public final class Story {
         List<KubectlWatch> watches = List.of(watch("crds/blobstorebackends.yaml"), watch("crds/blobmigrations.yaml"));
         try {
             narrator.line("$ kubectl apply -f examples/backend.yaml");
-            world.apply(backendYaml());
+            world.apply(backendYaml(world));
             world.await("bsb/s3main", "Ready", PATIENCE);
             meanwhile.beforeApplied();
             Set<String> ids = truth.idsAtPostgres();
@@ -160,7 +160,7 @@ public final class Story {
     }
 
     /** The example with one's own store in it, as its comments ask for. */
-    private String backendYaml() throws IOException {
+    static String backendYaml(World world) throws IOException {
         Bucket.Location bucket = world.bucket();
         String yaml = Files.readString(Path.of("examples/backend.yaml"));
         yaml = filledIn(yaml, "access-key-id: ACCESS_KEY_ID", "access-key-id: \"" + bucket.accessKeyId() + "\"");

@@ -1,0 +1,88 @@
+package io.flynn.blobstore.testkit.story;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
+import io.flynn.blobstore.manifest.Permission;
+import io.flynn.blobstore.testkit.cluster.ApiCall;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The operator is granted what it uses, all of it and nothing else: its requests on every path, against the chart's Roles. */
+class OperatorVerbsIT {
+
+    /** Granted to everybody by Kubernetes itself ({@code system:discovery}, {@code system:basic-user}). */
+    private static final Set<String> EVERYBODYS = Set.of("selfsubjectrulesreviews", "selfsubjectaccessreviews");
+
+    private static final Duration PATIENCE = Duration.ofMinutes(3);
+
+    /** A copy of some 60 blobs takes longer than the operator takes to look at its progress. */
+    private static final Duration SLOW_PUT = Duration.ofMillis(1_000);
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void areTheRoles() throws Exception {
+        try (LocalWorld world = LocalWorld.start(folder)) {
+            OldState.light(1).write(world.database(), new Ledger());
+            world.startBlobstore();
+            backendComesAndGoes(world);
+            migrationIsSuspendedAndEnds(world);
+            world.stopOperator();
+
+            assertThat(used(world)).isEqualTo(Permission.granted());
+        }
+    }
+
+    private static void backendComesAndGoes(LocalWorld world) throws Exception {
+        world.apply(Story.backendYaml(world));
+        world.await("bsb/s3main", "Ready", PATIENCE);
+        var backend = world.kubernetes()
+                .genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobstoreBackend")
+                .withName("s3main");
+        backend.delete();
+        Awaitility.await().atMost(PATIENCE).until(() -> backend.get() == null);
+        world.stopOperator();
+        world.startOperator();
+        world.apply(Story.backendYaml(world));
+        world.await("bsb/s3main", "Ready", PATIENCE);
+    }
+
+    private static void migrationIsSuspendedAndEnds(LocalWorld world) throws Exception {
+        world.s3().delayPuts(SLOW_PUT);
+        world.apply(Files.readString(Path.of("examples/migration.yaml")));
+        world.awaitMoved(1);
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .until(() -> world.operatorsCalls().stream()
+                        .anyMatch(call -> call.resource().equals("pods/log")));
+        suspend(world, true);
+        world.await("bm/pg-to-s3", "Suspended", PATIENCE);
+        world.s3().delayPuts(Duration.ZERO);
+        suspend(world, false);
+        world.await("bm/pg-to-s3", "Complete", PATIENCE);
+    }
+
+    private static void suspend(LocalWorld world, boolean suspended) {
+        world.kubernetes()
+                .genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobMigration")
+                .withName("pg-to-s3")
+                .patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\": {\"suspend\": %s}}".formatted(suspended));
+    }
+
+    private static Set<Permission> used(LocalWorld world) {
+        return world.operatorsCalls().stream()
+                .filter(call -> !call.resource().isEmpty() && !EVERYBODYS.contains(call.resource()))
+                .map((ApiCall call) -> new Permission(call.verb(), call.group(), call.resource()))
+                .collect(Collectors.toCollection(TreeSet::new));
+    }
+}
