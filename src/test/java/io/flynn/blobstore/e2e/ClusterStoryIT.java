@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.story.Database;
 import io.flynn.blobstore.testkit.story.Narrator;
+import io.flynn.blobstore.testkit.story.OldServer;
 import io.flynn.blobstore.testkit.story.OldState;
 import io.flynn.blobstore.testkit.story.Outcome;
 import io.flynn.blobstore.testkit.story.Story;
@@ -18,6 +19,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -51,15 +53,10 @@ class ClusterStoryIT {
         }
     }
 
-    /** What is done to a world, and what is asked of it afterwards. */
-    private interface Fault {
-        void strike(ClusterWorld world) throws Exception;
-    }
-
     @Test
     @Tag("plain")
     void everyBlobEndsInTheBucketWhileClientsWork() throws Exception {
-        run("plain", OldState.whole(SEED), world -> {}, (world, outcome) -> {
+        run("plain", OldState.whole(SEED), (world, story) -> () -> {}, (world, outcome) -> {
             assertThat(outcome.wrongFigures()).isEmpty();
             assertThat(storedAgain(world)).as("objects stored more than once").isZero();
         });
@@ -70,8 +67,7 @@ class ClusterStoryIT {
         run(
                 "worker-killed",
                 OldState.whole(SEED),
-                world -> {
-                    awaitMidCopy(world);
+                inMidCopy(world -> {
                     assertThat(world.programs()
                                     .kubectl(
                                             "delete",
@@ -81,7 +77,7 @@ class ClusterStoryIT {
                                             "--force",
                                             "--wait=false"))
                             .contains("deleted");
-                },
+                }),
                 (world, outcome) -> {
                     assertThat(outcome.wrongFigures()).isEmpty();
                     assertThat(storedAgain(world))
@@ -95,8 +91,7 @@ class ClusterStoryIT {
         run(
                 "operator-deleted",
                 OldState.whole(SEED),
-                world -> {
-                    awaitMidCopy(world);
+                inMidCopy(world -> {
                     assertThat(world.programs()
                                     .kubectl(
                                             "delete",
@@ -104,7 +99,7 @@ class ClusterStoryIT {
                                             "--selector=app.kubernetes.io/name=blobstore-operator",
                                             "--wait=false"))
                             .contains("deleted");
-                },
+                }),
                 (world, outcome) -> {
                     assertThat(outcome.wrongFigures()).isEmpty();
                     assertThat(storedAgain(world))
@@ -118,10 +113,9 @@ class ClusterStoryIT {
         run(
                 "database-restarted",
                 OldState.whole(SEED),
-                world -> {
-                    awaitMidCopy(world);
+                inMidCopy(world -> {
                     site.restartDatabase();
-                },
+                }),
                 (world, outcome) -> {
                     // Requests that were under way fail with the database, and an upload may then leave an object
                     // without a row.
@@ -136,17 +130,70 @@ class ClusterStoryIT {
                 });
     }
 
+    @Test
+    void anOldServerWritesToo() throws Exception {
+        run(
+                "old-server",
+                OldState.light(SEED),
+                OldWriter::new,
+                (world, outcome) -> assertThat(outcome.wrongFigures()).isEmpty());
+    }
+
+    /** The double of the old server, on the same database and bucket as our two. */
+    private record OldWriter(ClusterWorld world, Story story, AtomicReference<OldServer> server)
+            implements Story.Meanwhile {
+        OldWriter(ClusterWorld world, Story story) {
+            this(world, story, new AtomicReference<>());
+        }
+
+        @Override
+        public void beforeApplied() throws SQLException {
+            server.set(OldServer.start(world.database(), world.bucket(), story.ledger(), SEED));
+        }
+
+        @Override
+        public void whenApplied() throws Exception {
+            ClusterStoryIT.await(() -> moved(world) >= 1);
+            server.get().overwriteToo();
+            world.await("bm/pg-to-s3", "Copied", Duration.ofMinutes(2));
+            server.get().breakNoMoreUploads();
+        }
+
+        @Override
+        public void whenComplete() throws InterruptedException {
+            try (OldServer ended = server.get()) {
+                ended.stop();
+                assertThat(ended.failures()).isEmpty();
+            }
+        }
+    }
+
+    private interface Beside {
+        Story.Meanwhile of(ClusterWorld world, Story story);
+    }
+
     private interface Check {
         void of(ClusterWorld world, Outcome outcome) throws Exception;
     }
 
-    private void run(String name, OldState old, Fault fault, Check check) throws Exception {
+    private interface Fault {
+        void strike(ClusterWorld world) throws Exception;
+    }
+
+    private static Beside inMidCopy(Fault fault) {
+        return (world, story) -> () -> {
+            awaitMidCopy(world);
+            fault.strike(world);
+        };
+    }
+
+    private void run(String name, OldState old, Beside beside, Check check) throws Exception {
         Path log = Files.createDirectories(Path.of("target/e2e")).resolve(name + ".log");
         try (PrintStream out = new PrintStream(Files.newOutputStream(log));
                 ClusterWorld world = ClusterWorld.create(site, name)) {
             try {
                 Story story = new Story(world, old, new Narrator(out, false), folder, SEED);
-                Outcome outcome = story.tell(() -> fault.strike(world));
+                Outcome outcome = story.tell(beside.of(world, story));
                 check.of(world, outcome);
             } catch (Exception | AssertionError e) {
                 out.println(world.programs().state());
@@ -160,11 +207,16 @@ class ClusterStoryIT {
         Database database = world.database();
         long before = database.number("SELECT count(*) FROM files WHERE backend = 'postgres' AND deleted_at IS NULL");
         assertThat(before).as("blobs to copy").isGreaterThan(50);
-        await(() -> database.number("SELECT count(*) FROM files WHERE backend <> 'postgres' AND file_oid IS NOT NULL")
-                >= 5);
+        await(() -> moved(world) >= 5);
         assertThat(database.number("SELECT count(*) FROM files WHERE backend = 'postgres' AND deleted_at IS NULL"))
                 .as("blobs that are still to be copied: this was not the middle")
                 .isGreaterThan(10);
+    }
+
+    /** Rows that were flipped: what is uploaded to the bucket has no large object. */
+    private static long moved(ClusterWorld world) throws SQLException {
+        return world.database()
+                .number("SELECT count(*) FROM files WHERE backend <> 'postgres' AND file_oid IS NOT NULL");
     }
 
     private static void await(Callable<Boolean> condition) {

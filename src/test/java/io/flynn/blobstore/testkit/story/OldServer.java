@@ -77,7 +77,7 @@ public final class OldServer implements AutoCloseable {
     }
 
     /** Until now it only appends: what it overwrites goes to the bucket, and would be no more to be moved. */
-    void overwriteToo() {
+    public void overwriteToo() {
         overwrites = true;
     }
 
