@@ -39,6 +39,7 @@ class RbacIsMinimalTest {
             Map.entry("pods/log get", "the worker's progress lines"),
             Map.entry("coordination.k8s.io/leases get", "leader election"),
             Map.entry("coordination.k8s.io/leases create", "leader election"),
+            Map.entry("coordination.k8s.io/leases update", "JOSDK asks whether it may, and doesn't start if not"),
             Map.entry("coordination.k8s.io/leases patch", "leader election: taking over, renewing, giving back"));
 
     @Test

@@ -22,6 +22,9 @@ class OperatorVerbsIT {
     /** Granted to everybody by Kubernetes itself ({@code system:discovery}, {@code system:basic-user}). */
     private static final Set<String> EVERYBODYS = Set.of("selfsubjectrulesreviews", "selfsubjectaccessreviews");
 
+    /** JOSDK reads its own rules before it starts and misses this one, although its elector patches (LeaderElectionManager, 5.2.3). */
+    private static final Permission ASKED_FOR = new Permission("update", "coordination.k8s.io", "leases");
+
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 
     /** A copy of some 60 blobs takes longer than the operator takes to look at its progress. */
@@ -80,9 +83,12 @@ class OperatorVerbsIT {
     }
 
     private static Set<Permission> used(LocalWorld world) {
-        return world.operatorsCalls().stream()
+        Set<Permission> used = world.operatorsCalls().stream()
                 .filter(call -> !call.resource().isEmpty() && !EVERYBODYS.contains(call.resource()))
                 .map((ApiCall call) -> new Permission(call.verb(), call.group(), call.resource()))
                 .collect(Collectors.toCollection(TreeSet::new));
+        assertThat(used).doesNotContain(ASKED_FOR);
+        used.add(ASKED_FOR);
+        return used;
     }
 }
