@@ -144,7 +144,8 @@ final class CopyPass {
     }
 
     private void move(BlobRow row, Flipper flipper, Supplier<MoveDecision> prove) {
-        if (context.stop().isRequested()) {
+        // What can't be flipped now would only be sent again.
+        if (context.stop().isRequested() || flipper.hasFailed()) {
             return;
         }
         context.progress().started(row.id());

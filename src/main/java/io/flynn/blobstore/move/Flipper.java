@@ -1,9 +1,11 @@
 package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +25,11 @@ final class Flipper implements AutoCloseable {
 
     private static final int BATCH = 500;
     private static final long GATHER_MILLIS = 200;
+
+    /** Long enough for a database that restarts at once. */
+    private static final int ATTEMPTS = 10;
+
+    private static final Duration PAUSE = Duration.ofMillis(500);
 
     private final MoveCatalog catalog;
     private final BackendName from;
@@ -106,11 +113,23 @@ final class Flipper implements AutoCloseable {
         return next == null;
     }
 
+    /**
+     * A batch whose answer was lost is tried again: rows that were flipped after all no longer match, and the others need no
+     * second upload.
+     */
     private void flip(List<Flip> batch) {
-        try {
-            flipped.accept(batch, catalog.flip(batch, from, to));
-        } catch (StorageFailure | IllegalStateException e) {
-            failure = e;
+        for (int attempt = 1; ; attempt++) {
+            try {
+                flipped.accept(batch, catalog.flip(batch, from, to));
+                return;
+            } catch (StorageFailure | IllegalStateException e) {
+                boolean mayPass = e instanceof StorageFailure world && world.isTransient();
+                if (!mayPass || attempt == ATTEMPTS) {
+                    failure = e;
+                    return;
+                }
+            }
+            Pauses.sleep(PAUSE);
         }
     }
 }

@@ -54,7 +54,7 @@ public final class Postgres implements AutoCloseable {
     private static EmbeddedPostgres.Builder builder() {
         // A machine that loses power is not part of the story, so nothing is flushed. A server that crashes is: it must
         // have handed every commit to the system before it answered, which embedded PostgreSQL by default does not.
-        return EmbeddedPostgres.builder().setServerConfig("fsync", "off");
+        return EmbeddedPostgres.builder().setServerConfig("fsync", "off").setServerConfig("synchronous_commit", "on");
     }
 
     private static Postgres start(EmbeddedPostgres.Builder builder, String address) throws IOException, SQLException {
