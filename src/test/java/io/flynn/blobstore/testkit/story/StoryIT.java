@@ -4,10 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The whole story on parts of this machine, and once more with each fault that it must survive. */
+/** The whole story on parts of this machine, and, with {@code -Dit.tags=long}, once more with each fault that it must survive. */
 class StoryIT {
 
     private static final long SEED = 20160624;
@@ -33,6 +34,7 @@ class StoryIT {
     }
 
     /** One run for the three of them, since each run is half a minute; on a real cluster each has its own. */
+    @Tag("long")
     @Test
     void whateverIsKilledInMidCopyNothingIsLostAndOnlyWhatWasInFlightIsCopiedTwice() throws Exception {
         try (LocalWorld world = LocalWorld.start(folder)) {
@@ -56,6 +58,7 @@ class StoryIT {
         }
     }
 
+    @Tag("long")
     @Test
     void anOldServerThatWritesMeanwhileLosesNothingThatCanBeHeld() throws Exception {
         try (LocalWorld world = LocalWorld.start(folder)) {
