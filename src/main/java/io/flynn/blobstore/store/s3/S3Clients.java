@@ -24,6 +24,9 @@ public final class S3Clients {
     /** No byte for this long ends an attempt; a slow transfer that goes on doesn't end. */
     private static final Duration STALL = Duration.ofSeconds(30);
 
+    /** The SDK was seen to lose the answer to a connection that is refused; the attempt then ends with this. */
+    private static final Duration ACQUIRE = Duration.ofSeconds(5);
+
     private static final int ATTEMPTS = 4;
 
     /** What the old program and MinIO take where no region is given. */
@@ -39,7 +42,7 @@ public final class S3Clients {
     /**
      * An asynchronous client: over plain http only these send a body unsigned instead of digesting it once more.
      *
-     * @param connections at most this many at once; further calls wait up to a minute for one
+     * @param connections at most this many at once; further calls wait five seconds for one
      */
     public static S3AsyncClient open(BackendSettings backend, int connections) {
         S3AsyncClientBuilder builder = S3AsyncClient.builder()
@@ -56,7 +59,7 @@ public final class S3Clients {
                         .eventLoopGroup(Loop.SHARED)
                         .maxConcurrency(connections)
                         .connectionTimeout(CONNECT)
-                        .connectionAcquisitionTimeout(Duration.ofMinutes(1))
+                        .connectionAcquisitionTimeout(ACQUIRE)
                         .readTimeout(STALL)
                         .writeTimeout(STALL)
                         .tcpKeepAlive(true));
