@@ -30,11 +30,6 @@ public record ObjectKey(UUID value) {
         return new ObjectKey(new UUID(most, least));
     }
 
-    /** Whether a move chose this key, rather than a server at upload. */
-    public boolean isDerived() {
-        return value.version() == 5;
-    }
-
     @Override
     public String toString() {
         return value.toString();

@@ -7,7 +7,7 @@ package io.flynn.blobstore.decide;
  * @param totalBlobs in scope of the stage when it started; what came later is added
  * @param totalBytes theirs
  * @param doneBlobs of them
- * @param doneBytes of them, those of unfinished blobs too
+ * @param doneBytes theirs; a blob counts once it is done
  * @param failedBlobs quarantined so far
  * @param bytesPerSecond over the last 30 seconds
  * @param blob the id of one that is being worked on, or empty

@@ -29,10 +29,4 @@ class ObjectKeyTest {
         assertThat(ObjectKey.of(ID, digest("slugs"))).isNotEqualTo(key);
         assertThat(ObjectKey.of(new UUID(1, 2), digest("slug"))).isNotEqualTo(key);
     }
-
-    @Test
-    void isToldFromAKeyThatAServerChose() {
-        assertThat(ObjectKey.of(ID, digest("slug")).isDerived()).isTrue();
-        assertThat(new ObjectKey(UUID.randomUUID()).isDerived()).isFalse();
-    }
 }
