@@ -103,9 +103,10 @@ final class JobController {
         boolean over = end.isPresent();
         if (over || suspended) {
             pods.stream().filter(pod -> !isOver(job, pod)).forEach(pod -> objects.delete(ResourceTypes.PODS, pod));
+            pods = objects.podsOf(job);
         }
-        List<Pod> running =
-                objects.podsOf(job).stream().filter(pod -> !isOver(job, pod)).toList();
+        // Of the pods that were counted, not of a newer look: one that ended in between would be taken for missing.
+        List<Pod> running = pods.stream().filter(pod -> !isOver(job, pod)).toList();
         int active = (int)
                 running.stream().filter(pod -> !PodFacts.isTerminating(pod)).count();
         if (!over && !suspended) {

@@ -2,9 +2,15 @@ package io.flynn.blobstore.testkit.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.PodBuilder;
+import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
+import io.fabric8.kubernetes.api.model.batch.v1.JobStatus;
 import io.fabric8.kubernetes.client.Config;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
@@ -12,8 +18,11 @@ import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.fabric8.kubernetes.client.Watch;
 import io.fabric8.kubernetes.client.Watcher;
 import io.fabric8.kubernetes.client.WatcherException;
+import io.fabric8.kubernetes.client.informers.ResourceEventHandler;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -108,6 +117,58 @@ class LocalClusterTest {
 
         assertThat(config.getNamespace()).isEqualTo("default");
         assertThat(cluster.calls().all()).extracting(ApiCall::user).containsExactly("operator");
+    }
+
+    /** A pod that ended between two looks of the Job controller was taken for missing, and another was made. */
+    @Test
+    void aPodThatEndsAtOnceIsNotTakenForMissing() {
+        int count = 50;
+        client.pods().inform(new ResourceEventHandler<>() {
+            @Override
+            public void onAdd(Pod pod) {
+                client.resource(pod)
+                        .editStatus(live -> new PodBuilder(live)
+                                .withNewStatus()
+                                .withPhase("Succeeded")
+                                .endStatus()
+                                .build());
+            }
+
+            @Override
+            public void onUpdate(Pod before, Pod after) {}
+
+            @Override
+            public void onDelete(Pod pod, boolean unknown) {}
+        });
+
+        for (int i = 0; i < count; i++) {
+            Job job = client.resource(job("job-" + i)).create();
+            await().pollInterval(Duration.ofMillis(5))
+                    .until(() -> Optional.ofNullable(client.resource(job).get().getStatus())
+                            .map(JobStatus::getCompletionTime)
+                            .isPresent());
+        }
+        assertThat(client.pods().list().getItems()).hasSize(count);
+    }
+
+    private static Job job(String name) {
+        return new JobBuilder()
+                .withNewMetadata()
+                .withName(name)
+                .withNamespace("default")
+                .endMetadata()
+                .withNewSpec()
+                .withNewTemplate()
+                .withNewSpec()
+                .withRestartPolicy("Never")
+                .addNewContainer()
+                .withName("work")
+                .withImage("work")
+                .endContainer()
+                .endSpec()
+                .endTemplate()
+                .endSpec()
+                .build();
     }
 
     private static ConfigMap configMap(String name) {
