@@ -125,6 +125,7 @@ final class ClusterWorld implements World, AutoCloseable {
     public URI startBlobstore() throws Exception {
         String yaml = Files.readString(Path.of("src/test/resources/story/blobstore.yaml"));
         programs.apply(yaml.replace("{IMAGE}", image())
+                .replace("{DRAIN_DELAY}", "5s")
                 .replace("{PGHOST}", database.host())
                 .replace("{PGPORT}", Integer.toString(database.port()))
                 .replace("{PGDATABASE}", database.name())

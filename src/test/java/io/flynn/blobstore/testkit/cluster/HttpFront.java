@@ -23,8 +23,8 @@ import org.eclipse.jetty.util.thread.QueuedThreadPool;
 /**
  * The API over plain HTTP on a loopback port.
  *
- * <p>Watches are long GETs with a line per event, as kubectl asks for them. A request to upgrade to a websocket gets 503: the Kubernetes
- * client then asks again without.
+ * <p>Watches are long GETs with a line per event, as kubectl asks for them. A request to upgrade to a websocket gets 200: the Kubernetes
+ * client then asks again without, at once (503, the other answer that lets it, it would first get ten times).
  */
 final class HttpFront implements AutoCloseable {
 
@@ -87,7 +87,7 @@ final class HttpFront implements AutoCloseable {
 
     private void handle(Request raw, Response response, Callback callback) throws IOException {
         if (raw.getHeaders().contains(HttpHeader.UPGRADE, "websocket")) {
-            answer(response, callback, 503, "text/plain", "no websockets here");
+            answer(response, callback, 200, "text/plain", "no websockets here");
             return;
         }
         ApiRequest request = ApiRequest.of(raw, Content.Source.asString(raw, StandardCharsets.UTF_8));

@@ -23,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -103,6 +104,20 @@ class LocalClusterTest {
         client.configMaps().withName("before").delete();
         assertThat(events.poll(5, TimeUnit.SECONDS)).isEqualTo("DELETED before");
         watch.close();
+    }
+
+    /** A refused upgrade that counts as a failure is tried again for twenty seconds, and whoever waits for the watch with it. */
+    @Test
+    void aClientThatRetriesWatchesAtOnce(@TempDir Path directory) throws Exception {
+        Path file = cluster.kubeconfig(directory.resolve("config"), "operator", "default");
+        Config config = Config.fromKubeconfig(Files.readString(file));
+        try (KubernetesClient operator =
+                new KubernetesClientBuilder().withConfig(config).build()) {
+            CompletableFuture<Void> started =
+                    operator.configMaps().runnableInformer(0).start().toCompletableFuture();
+
+            assertThat(started).succeedsWithin(Duration.ofSeconds(10));
+        }
     }
 
     @Test

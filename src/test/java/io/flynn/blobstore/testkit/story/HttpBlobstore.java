@@ -100,7 +100,19 @@ public final class HttpBlobstore implements AutoCloseable {
         expect200("DELETE " + name, request(name).DELETE());
     }
 
-    /** Waits for a server that may still be starting. */
+    /** Returns when the server at {@code base}, which may still be starting, says that it is well. */
+    public static void awaitHealthy(URI base, Duration patience) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + patience.toNanos();
+        try (HttpBlobstore blobstore = new HttpBlobstore(base)) {
+            while (!blobstore.isHealthy()) {
+                if (System.nanoTime() > deadline) {
+                    throw new IOException("%s is not healthy after %s".formatted(base, patience));
+                }
+                Thread.sleep(Duration.ofMillis(50));
+            }
+        }
+    }
+
     public boolean isHealthy() throws InterruptedException {
         try {
             return send(

@@ -146,19 +146,14 @@ final class LocalWorld implements World, AutoCloseable {
                                 .equals(Optional.of(2)),
                         PATIENCE.toSeconds(),
                         TimeUnit.SECONDS);
-        URI base = URI.create(service.url());
-        try (HttpBlobstore blobstore = new HttpBlobstore(base)) {
-            while (!blobstore.isHealthy()) {
-                Thread.sleep(Duration.ofMillis(50));
-            }
-        }
-        return base;
+        return URI.create(service.url());
     }
 
     private String workload() throws IOException {
         try (InputStream yaml = LocalWorld.class.getResourceAsStream("/story/blobstore.yaml")) {
             return new String(yaml.readAllBytes(), StandardCharsets.UTF_8)
                     .replace("{IMAGE}", IMAGE)
+                    .replace("{DRAIN_DELAY}", "1s")
                     .replace("{PGHOST}", database.host())
                     .replace("{PGPORT}", Integer.toString(database.port()))
                     .replace("{PGDATABASE}", database.name())

@@ -88,6 +88,8 @@ public final class Story {
 
         narrator.step("Clients");
         URI base = world.startBlobstore();
+        // Ready pods are not reachable yet where somebody has to program a node's ports first.
+        HttpBlobstore.awaitHealthy(base, PATIENCE);
         try (HttpBlobstore blobstore = new HttpBlobstore(base);
                 StoredBlobs stored = new StoredBlobs(world.database(), new Bucket(world.bucket()));
                 Traffic traffic = Traffic.start(base, ledger, CLIENTS, seed);

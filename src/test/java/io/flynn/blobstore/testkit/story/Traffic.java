@@ -37,6 +37,7 @@ public final class Traffic implements AutoCloseable {
     private final List<String> oldNames;
     private final CountDownLatch stop = new CountDownLatch(1);
     private final List<Thread> clients = new ArrayList<>();
+    private final long started = System.nanoTime();
     private final AtomicLong requests = new AtomicLong();
     private final Queue<String> failures = new ConcurrentLinkedQueue<>();
     private final Queue<Kept> kept = new ConcurrentLinkedQueue<>();
@@ -217,7 +218,8 @@ public final class Traffic implements AutoCloseable {
             }
             requests.incrementAndGet();
             if (!wrong.isEmpty()) {
-                failures.add(what + ": " + wrong);
+                Duration since = Duration.ofNanos(System.nanoTime() - started);
+                failures.add("%s after %s: %s".formatted(what, Narrator.seconds(since), wrong));
             }
         }
     }
