@@ -78,8 +78,9 @@ record MigrationProgress(Amount total, Amount copied, Amount verified, Amount re
         int percent = of == 0 ? (complete ? 100 : 0) : (int) (Math.min(done, of) * 100.0 / of);
         Optional<Long> rate = live.map(Progress::bytesPerSecond);
         Optional<Duration> rest = live.filter(progress -> progress.bytesPerSecond() > 0)
+                .filter(progress -> progress.totalBytes() > progress.doneBytes())
                 .map(progress -> Duration.ofSeconds(
-                        Math.max(0, progress.totalBytes() - progress.doneBytes()) / progress.bytesPerSecond()));
+                        Math.ceilDiv(progress.totalBytes() - progress.doneBytes(), progress.bytesPerSecond())));
         return new ProgressState(
                 total,
                 copied,

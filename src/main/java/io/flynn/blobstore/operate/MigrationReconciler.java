@@ -113,7 +113,10 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
             return UpdateControl.<BlobMigration>noUpdate().rescheduleAfter(CONFLICT);
         }
         UpdateControl<BlobMigration> done = UpdateControl.noUpdate();
-        return decision.nextLook().map(done::rescheduleAfter).orElse(done);
+        Optional<Duration> nextLook = seen.speaker().isPresent() && heard.isEmpty()
+                ? Optional.of(ProgressReader.SILENCE)
+                : decision.nextLook();
+        return nextLook.map(done::rescheduleAfter).orElse(done);
     }
 
     /** Says in the status that the operator can't go on, where it can still say that. */

@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Reads from the logs of pods how far their stages are: the last valid line of the last twenty. It never holds up who asks: a
- * read happens on a thread of its own, at most once in ten seconds for a pod, and tells when it has something.
+ * read happens on a thread of its own, at most once in ten seconds for a pod that has spoken, and tells when it has something.
  *
  * <p>Thread-safe. What can't be read now is read the next time; nobody depends on it.
  */
@@ -33,6 +33,10 @@ final class ProgressReader implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ProgressReader.class);
 
     private static final Duration PERIOD = Duration.ofSeconds(10);
+
+    /** After which it is worth asking again a pod that had nothing to say yet; its stage speaks every two seconds. */
+    static final Duration SILENCE = Duration.ofSeconds(2);
+
     private static final int LINES = 20;
     /** Twenty of our lines have a sixth of it. */
     private static final int BYTES_MAX = 64 * 1024;
@@ -41,7 +45,12 @@ final class ProgressReader implements AutoCloseable {
 
     private static final Duration FORGOTTEN = Duration.ofHours(1);
 
-    private record Known(Instant asked, Optional<Heard> heard) {}
+    private record Known(Instant asked, Optional<Heard> heard) {
+
+        boolean isDue(Instant now) {
+            return !now.isBefore(asked.plus(heard.isPresent() ? PERIOD : SILENCE));
+        }
+    }
 
     private final KubernetesClient client;
     private final InstantSource clock;
@@ -58,8 +67,7 @@ final class ProgressReader implements AutoCloseable {
     Optional<Heard> latest(Source source, Runnable onNews) {
         Instant now = clock.instant();
         Known last = known.get(source);
-        boolean due = last == null || !now.isBefore(last.asked().plus(PERIOD));
-        if (due && reads.tryAcquire()) {
+        if ((last == null || last.isDue(now)) && reads.tryAcquire()) {
             known.values().removeIf(other -> other.asked().plus(FORGOTTEN).isBefore(now));
             known.put(source, new Known(now, last == null ? Optional.empty() : last.heard()));
             threads.execute(() -> read(source, onNews));
@@ -81,7 +89,7 @@ final class ProgressReader implements AutoCloseable {
                 onNews.run();
             }
         } catch (KubernetesClientException failure) {
-            // Pods come and go, and one that is starting has no log: the next read, in ten seconds, is the retry.
+            // Pods come and go, and one that is starting has no log: the next read, in two seconds, is the retry.
             LOG.debug("can't read the log of pod {}/{}", source.namespace(), source.pod(), failure);
         } finally {
             reads.release();

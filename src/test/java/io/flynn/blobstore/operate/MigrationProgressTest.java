@@ -67,6 +67,13 @@ class MigrationProgressTest {
     }
 
     @Test
+    void whatIsLeftTakesAtLeastASecond() {
+        Progress nearly = new Progress(Stage.COPY, 10, 100, 9, 99, 0, 50, "");
+
+        assertThat(PLANNED.toStatus(Optional.of(new Heard(nearly, NOW)), false)).returns("1s", ProgressState::eta);
+    }
+
+    @Test
     void nothingToMoveIsAllOfIt() {
         assertThat(MigrationProgress.of(null).toStatus(Optional.empty(), true).display())
                 .isEqualTo("0/0 (100%)");
