@@ -25,16 +25,20 @@ final class JsonOutput implements ProgressOutput {
 
     @Override
     public void progress(Progress progress) {
-        out.println(json(Map.of("progress", progress)));
+        line(json(Map.of("progress", progress)));
     }
 
     @Override
     public void report(StageReport report) {
-        out.println(json(Map.of("report", report)));
+        line(json(Map.of("report", report)));
     }
 
+    /** Does nothing: every line is out when it was written, and a line that nobody takes must not hold up the process's end. */
     @Override
-    public void close() {
+    public void close() {}
+
+    private void line(String json) {
+        out.println(json);
         out.flush();
     }
 

@@ -73,7 +73,7 @@ public final class Reasons {
     public static final String LOCK_TIMEOUT = "LockTimeout";
     /** The role may not read or unlink the large objects. */
     public static final String LARGE_OBJECTS_DENIED = "LargeObjectsDenied";
-    /** The role doesn't own {@code files}, so the move guard can't be set; every batch is settled right after its flip. */
+    /** The role doesn't own {@code files}, so the move guard can't be set; rows are settled after their flip and at the copy's end. */
     public static final String NO_MOVE_GUARD = "NoMoveGuard";
     /** A blob is larger than one upload may be. */
     public static final String BLOB_TOO_LARGE = "BlobTooLarge";

@@ -88,14 +88,15 @@ public final class CleanRun implements StageRun {
     private StageReport cleanAll() {
         Count uncleaned = catalog.countUncleaned(to);
         context.progress().remaining(uncleaned.blobs(), uncleaned.bytes());
-        if (uncleaned.blobs() > 0) {
-            transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
-        }
         Optional<UUID> after = Optional.empty();
         List<BlobRow> batch;
         do {
             batch = limited(catalog.pageUncleaned(to, after, BATCH_BLOBS));
-            clean(batch);
+            if (!batch.isEmpty()) {
+                // For every batch: a worker that was forgotten may still flip rows.
+                transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
+                clean(batch);
+            }
             after = batch.isEmpty() ? after : Optional.of(batch.getLast().id());
         } while (!batch.isEmpty() && !context.stop().isRequested());
         return report();
@@ -136,7 +137,7 @@ public final class CleanRun implements StageRun {
             return;
         }
         context.progress().started(row.id());
-        switch (settler.settle(row)) {
+        switch (new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row))) {
             // If the row changed while it was looked at, the guard of the clean statement passes it over.
             case PROVEN -> proven.add(row);
             case PUT_BACK -> putBack.incrementAndGet();
@@ -168,11 +169,14 @@ public final class CleanRun implements StageRun {
                             + " are not what their rows say; their large objects are kept",
                     figures);
         }
-        if (putBack.get() > 0) {
+        // Those that were put back here, and those that the guard put back when a write ended that had begun before the
+        // flip.
+        long remaining = catalog.count(BackendName.POSTGRES).blobs();
+        if (remaining > 0) {
             return ended(
                     ExitCode.DONE,
                     Reasons.BLOBS_REMAIN,
-                    putBack.get() + " blobs were put back onto their large objects, to be copied again",
+                    remaining + " blobs are on their large objects again, to be copied again",
                     figures);
         }
         if (left > 0) {

@@ -15,7 +15,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -37,6 +38,9 @@ final class CopyPass {
     /** So many failures without one success are an outage: the walk ends instead of failing blob by blob. */
     private static final int FAILURES_MAX = 20;
 
+    /** So many failed blobs end a walk: each is remembered with its failure until the store is known to be well. */
+    private static final int FAILED_MAX = 1_000;
+
     private final StageContext context;
     private final MoveCatalog catalog;
     private final LargeObjects largeObjects;
@@ -45,7 +49,7 @@ final class CopyPass {
 
     private record Failed(BlobRow row, StorageFailure failure) {}
 
-    private final ConcurrentLinkedQueue<Failed> failed = new ConcurrentLinkedQueue<>();
+    private final BlockingQueue<Failed> failed = new LinkedBlockingQueue<>(FAILED_MAX);
     private final AtomicInteger failedInARow = new AtomicInteger();
     private int found;
 
@@ -78,7 +82,8 @@ final class CopyPass {
      */
     void run(BackendName from, BackendName to, int concurrency, BiConsumer<List<Flip>, Set<UUID>> flipped) {
         // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
-        try (Flipper flipper = new Flipper(catalog, from, to, flipped);
+        try (Flipper flipper =
+                        new Flipper(batch -> catalog.flip(batch, from, to), flip -> isFlipped(flip, to), flipped);
                 InFlight blobs = new InFlight(concurrency)) {
             Optional<UUID> after = Optional.empty();
             List<BlobRow> page;
@@ -95,8 +100,17 @@ final class CopyPass {
         }
     }
 
+    private boolean isFlipped(Flip flip, BackendName to) {
+        return catalog.row(flip.row().id())
+                .filter(row -> row.backend().equals(to) && row.externalId().equals(Optional.of(flip.key())))
+                .isPresent();
+    }
+
     private boolean isOver(InFlight blobs, Flipper flipper) {
-        return context.stop().isRequested() || blobs.hasFailed() || flipper.hasFailed();
+        return context.stop().isRequested()
+                || blobs.hasFailed()
+                || flipper.hasFailed()
+                || failed.remainingCapacity() == 0;
     }
 
     private void submitLarge(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
@@ -156,7 +170,8 @@ final class CopyPass {
             if (!isAboutThisBlob(e)) {
                 throw e;
             }
-            failed.add(new Failed(row, e));
+            // What finds no room is blamed by a later walk.
+            failed.offer(new Failed(row, e));
             if (failedInARow.incrementAndGet() >= FAILURES_MAX) {
                 throw e;
             }

@@ -18,6 +18,7 @@ import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.MoveGuard;
+import io.flynn.blobstore.store.postgres.OlderTransactions;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
@@ -38,6 +39,7 @@ public final class CopyRun implements StageRun {
     private static final Logger LOG = LoggerFactory.getLogger(CopyRun.class);
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
     private final BackendName from;
@@ -46,6 +48,7 @@ public final class CopyRun implements StageRun {
     private final MoveCatalog catalog;
     private final LargeObjects largeObjects;
     private final MoveGuard guard;
+    private final OlderTransactions transactions;
     private final BlobStore store;
     private final BlobMover mover;
     private final Settler settler;
@@ -70,6 +73,7 @@ public final class CopyRun implements StageRun {
         catalog = new MoveCatalog(context.database());
         largeObjects = new LargeObjects(context.database());
         guard = new MoveGuard(context.database());
+        transactions = new OlderTransactions(context.database());
         mover = new BlobMover(largeObjects, store, to, uploads);
         settler = new Settler(catalog, largeObjects, store);
         failures = new Failures(retries, context.progress());
@@ -99,7 +103,7 @@ public final class CopyRun implements StageRun {
 
     private StageReport copyAll(boolean isGuarded) {
         if (!isGuarded) {
-            LOG.warn("this role can't set the move guard on files: every batch is settled right after its flip");
+            LOG.warn("this role can't set the move guard on files: rows are settled after their flip and at the end");
         }
         while (true) {
             Count left = catalog.count(from);
@@ -114,7 +118,10 @@ public final class CopyRun implements StageRun {
             }
             // By a plain count: a listing could miss what came meanwhile.
             if (pass.found() == 0 && left.blobs() <= failures.count()) {
-                return copied(left);
+                if (isGuarded || settleLateWrites() == 0) {
+                    return copied(left);
+                }
+                continue;
             }
             if (hasProgress) {
                 patience.progressed();
@@ -133,21 +140,28 @@ public final class CopyRun implements StageRun {
                 copiedBytes.addAndGet(row.size());
                 context.progress().done(1, row.size());
                 failures.succeeded(row.id());
-                if (!isGuarded) {
-                    settleIfChanged(row.id());
-                }
             }
+        }
+        if (!isGuarded) {
+            flipped.forEach(this::settleIfChanged);
         }
     }
 
-    /** An append that ended after the flip changed the digest, and with it the key that the row should have. */
     private void settleIfChanged(UUID id) {
         Optional<BlobRow> changed = catalog.row(id)
                 .filter(row -> row.backend().equals(to) && !row.isDeleted())
-                .filter(row -> !row.externalId().equals(row.sha512().map(digest -> ObjectKey.of(id, digest))));
+                .filter(Settler::isWrittenSinceItsFlip);
         if (changed.isPresent() && settler.settle(changed.get()) == Settler.Outcome.PUT_BACK) {
             settledBlobs.incrementAndGet();
         }
+    }
+
+    /** An append that began before its blob's flip may end long after: without the guard only its end shows in the row. */
+    private long settleLateWrites() {
+        transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
+        long putBack = settler.settleLateWrites(to);
+        settledBlobs.addAndGet(putBack);
+        return putBack;
     }
 
     /** Rows are left and none moved: an outage, blobs that always fail, or rows that somebody holds. */
@@ -170,7 +184,7 @@ public final class CopyRun implements StageRun {
         return failures.count() == 0
                 ? report(ExitCode.DONE, Reasons.DONE, message, left)
                 : report(
-                        ExitCode.DONE,
+                        ExitCode.FAILED,
                         Reasons.BLOBS_FAILED,
                         message + "; " + failures.count() + " can't be moved",
                         left);

@@ -1,12 +1,11 @@
 package io.flynn.blobstore.move;
 
-import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
-import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -15,6 +14,8 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,19 +32,24 @@ final class Flipper implements AutoCloseable {
 
     private static final Duration PAUSE = Duration.ofMillis(500);
 
-    private final MoveCatalog catalog;
-    private final BackendName from;
-    private final BackendName to;
+    private final Function<List<Flip>, Set<UUID>> flip;
+    private final Predicate<Flip> isFlipped;
     private final BiConsumer<List<Flip>, Set<UUID>> flipped;
     private final BlockingQueue<Optional<Flip>> queue = new ArrayBlockingQueue<>(2 * BATCH);
     private final Thread thread;
     private volatile @Nullable RuntimeException failure;
 
-    /** @param flipped told of every batch: what was tried, and the ids of those that were flipped */
-    Flipper(MoveCatalog catalog, BackendName from, BackendName to, BiConsumer<List<Flip>, Set<UUID>> flipped) {
-        this.catalog = catalog;
-        this.from = from;
-        this.to = to;
+    /**
+     * @param flip flips a batch in one transaction and returns the ids of those that were flipped
+     * @param isFlipped whether a row is as its flip leaves it, by the row itself
+     * @param flipped told of every batch: what was tried, and the ids of those that were flipped
+     */
+    Flipper(
+            Function<List<Flip>, Set<UUID>> flip,
+            Predicate<Flip> isFlipped,
+            BiConsumer<List<Flip>, Set<UUID>> flipped) {
+        this.flip = flip;
+        this.isFlipped = isFlipped;
         this.flipped = flipped;
         thread = Thread.ofVirtual().name("flip").start(this::run);
     }
@@ -113,21 +119,34 @@ final class Flipper implements AutoCloseable {
         return next == null;
     }
 
-    /**
-     * A batch whose answer was lost is tried again: rows that were flipped after all no longer match, and the others need no
-     * second upload.
-     */
     private void flip(List<Flip> batch) {
+        try {
+            flipped.accept(batch, flippedOf(batch));
+        } catch (StorageFailure | IllegalStateException e) {
+            failure = e;
+        }
+    }
+
+    /**
+     * A batch whose answer was lost is tried again: rows that were flipped after all no longer match, which the rows themselves
+     * tell, and the others need no second upload.
+     */
+    private Set<UUID> flippedOf(List<Flip> batch) {
+        boolean hasFailed = false;
         for (int attempt = 1; ; attempt++) {
             try {
-                flipped.accept(batch, catalog.flip(batch, from, to));
-                return;
-            } catch (StorageFailure | IllegalStateException e) {
-                boolean mayPass = e instanceof StorageFailure world && world.isTransient();
-                if (!mayPass || attempt == ATTEMPTS) {
-                    failure = e;
-                    return;
+                Set<UUID> ids = new HashSet<>(flip.apply(batch));
+                if (hasFailed) {
+                    batch.stream()
+                            .filter(one -> !ids.contains(one.row().id()) && isFlipped.test(one))
+                            .forEach(one -> ids.add(one.row().id()));
                 }
+                return ids;
+            } catch (StorageFailure e) {
+                if (!e.isTransient() || attempt == ATTEMPTS) {
+                    throw e;
+                }
+                hasFailed = true;
             }
             Pauses.sleep(PAUSE);
         }

@@ -139,7 +139,7 @@ public final class PlanRun implements StageRun {
                     "files",
                     Reasons.NO_MOVE_GUARD,
                     "PGUSER doesn't own the table, so the move guard can't be set: what an old server appends while its blob"
-                            + " moves may be unreadable for milliseconds");
+                            + " moves may be unreadable until the copy stage settles it");
         }
         long withoutDigest = inventory.withoutDigest(order.from());
         if (withoutDigest > 0) {

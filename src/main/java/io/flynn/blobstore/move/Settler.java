@@ -1,11 +1,14 @@
 package io.flynn.blobstore.move;
 
+import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.SettleDecision;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -14,6 +17,8 @@ import java.util.UUID;
  * on the side that matches the row. Thread-safe; blocks.
  */
 final class Settler {
+
+    private static final int PAGE = 1000;
 
     /** A row that changes while it is looked at is looked at again, this often. */
     private static final int LOOKS = 5;
@@ -39,6 +44,32 @@ final class Settler {
         this.catalog = catalog;
         this.largeObjects = largeObjects;
         this.store = store;
+    }
+
+    /** Whether a write that began before the row's flip ended after it: the digest changed, and with it the key it should have. */
+    static boolean isWrittenSinceItsFlip(BlobRow row) {
+        return !row.externalId().equals(row.sha512().map(digest -> ObjectKey.of(row.id(), digest)));
+    }
+
+    /**
+     * Settles every row at {@code target} that still has its large object and was written since its flip.
+     *
+     * @return how many were put back
+     */
+    long settleLateWrites(BackendName target) {
+        long putBack = 0;
+        Optional<UUID> after = Optional.empty();
+        List<BlobRow> page;
+        do {
+            page = catalog.pageUncleaned(target, after, PAGE);
+            for (BlobRow row : page) {
+                if (isWrittenSinceItsFlip(row) && settle(row) == Outcome.PUT_BACK) {
+                    putBack++;
+                }
+            }
+            after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+        } while (page.size() == PAGE);
+        return putBack;
     }
 
     /** @param seen a live row at the target, as it was read some time ago */

@@ -13,6 +13,7 @@ import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
+import io.flynn.blobstore.store.postgres.OlderTransactions;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
@@ -30,12 +31,14 @@ public final class VerifyRun implements StageRun {
 
     private static final int PAGE = 1000;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
     private final BackendName from;
     private final BackendName to;
     private final int concurrency;
     private final MoveCatalog catalog;
+    private final OlderTransactions transactions;
     private final Settler settler;
     private final Failures failures;
     private final AtomicLong provenBlobs = new AtomicLong();
@@ -50,6 +53,7 @@ public final class VerifyRun implements StageRun {
         this.to = to;
         this.concurrency = concurrency;
         catalog = new MoveCatalog(context.database());
+        transactions = new OlderTransactions(context.database());
         settler = new Settler(catalog, new LargeObjects(context.database()), store);
         failures = new Failures(0, context.progress());
     }
@@ -84,7 +88,8 @@ public final class VerifyRun implements StageRun {
             Optional<UUID> after = Optional.empty();
             List<BlobRow> page;
             do {
-                page = catalog.page(to, after, PAGE);
+                Optional<UUID> last = after;
+                page = new Patience(PATIENCE, context.stop()).retrying(() -> catalog.page(to, last, PAGE));
                 page.forEach(row -> blobs.submit(() -> verify(row)));
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
             } while (page.size() == PAGE && !context.stop().isRequested() && !blobs.hasFailed());
@@ -97,7 +102,8 @@ public final class VerifyRun implements StageRun {
             return;
         }
         context.progress().started(row.id());
-        switch (settler.settle(row)) {
+        // One outage must not cost the proofs of hours: each blob is waited for by itself.
+        switch (new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row))) {
             case PROVEN -> {
                 provenBlobs.incrementAndGet();
                 provenBytes.addAndGet(row.size());
@@ -117,11 +123,15 @@ public final class VerifyRun implements StageRun {
     }
 
     private StageReport report() {
+        long uncleaned = catalog.countUncleaned(to).blobs();
+        if (uncleaned > 0 && catalog.count(from).blobs() == 0 && isWell()) {
+            settleLateWrites();
+        }
         Count left = catalog.count(from);
         Map<Figure, Long> figures = figures();
         figures.put(Figure.REMAINING_BLOBS, left.blobs());
         figures.put(Figure.REMAINING_BYTES, left.bytes());
-        figures.put(Figure.UNCLEANED_BLOBS, catalog.countUncleaned(to).blobs());
+        figures.put(Figure.UNCLEANED_BLOBS, uncleaned);
         if (context.stop().isRequested()) {
             return ended(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", figures);
         }
@@ -144,6 +154,16 @@ public final class VerifyRun implements StageRun {
                 Reasons.DONE,
                 "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), to),
                 figures);
+    }
+
+    private boolean isWell() {
+        return !context.stop().isRequested() && failures.count() == 0 && busy.get() == 0;
+    }
+
+    /** A write that began before its blob's flip may end after the blob was proven: then the row is not what was proven. */
+    private void settleLateWrites() {
+        transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
+        putBack.addAndGet(settler.settleLateWrites(to));
     }
 
     private StageReport ended(ExitCode outcome, String reason, String message, Map<Figure, Long> figures) {

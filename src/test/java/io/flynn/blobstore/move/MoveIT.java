@@ -192,7 +192,9 @@ class MoveIT {
 
         StageReport copied = world.copy();
 
-        assertThat(copied.outcome()).isEqualTo(ExitCode.DONE);
+        assertThat(copied.outcome())
+                .as("a person is needed: the next copy would find the same")
+                .isEqualTo(ExitCode.FAILED);
         assertThat(copied.reason()).isEqualTo(Reasons.BLOBS_FAILED);
         assertThat(world.backend(good)).isEqualTo("s3main");
         assertThat(copied.findings())
@@ -364,6 +366,128 @@ class MoveIT {
     }
 
     @Test
+    void verifyIsNotDoneBeforeAWriteThatBeganBeforeTheFlipHasEnded() throws Exception {
+        byte[] before = bytes(4096, 1);
+        byte[] after = appended(before);
+        UUID id = world.add("/log", before);
+        CompletableFuture<StageReport> verified;
+        try (OldAppend append = new OldAppend(id, tail(after))) {
+            copyWhile(append);
+            verified = CompletableFuture.supplyAsync(world::verify);
+            assertThat(isStillWaiting(verified)).isTrue();
+            append.updateRowAndCommit(after);
+        }
+
+        assertThat(verified.get(30, TimeUnit.SECONDS).reason()).isEqualTo(Reasons.BLOBS_REMAIN);
+        assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.object(id)).isEqualTo(after);
+    }
+
+    @Test
+    void cleanIsNotDoneWhenAWriteThatBeganBeforeTheFlipPutItsRowBack() throws Exception {
+        byte[] before = bytes(4096, 1);
+        byte[] after = appended(before);
+        UUID id = world.add("/log", before);
+        CompletableFuture<StageReport> cleaned;
+        try (OldAppend append = new OldAppend(id, tail(after))) {
+            copyWhile(append);
+            cleaned = CompletableFuture.supplyAsync(world::clean);
+            assertThat(isStillWaiting(cleaned)).isTrue();
+            append.updateRowAndCommit(after);
+        }
+
+        assertThat(cleaned.get(30, TimeUnit.SECONDS).reason()).isEqualTo(Reasons.BLOBS_REMAIN);
+        assertThat(world.pg.count("SELECT count(*) FROM pg_trigger WHERE tgname = 'blobstore_move_guard'"))
+                .as("what is moved again has to be guarded")
+                .isEqualTo(1);
+        assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.clean().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.object(id)).isEqualTo(after);
+    }
+
+    /** By a role that may not set the guard: the append's end, long after the flip, is waited for and settled. */
+    @Test
+    void copyWithoutTheMoveGuardSettlesAnAppendThatEndsLongAfterTheFlip() throws Exception {
+        String role = EmbeddedPg.role();
+        try (MoveWorld poor = new MoveWorld(s3, role)) {
+            byte[] before = bytes(4096, 1);
+            byte[] after = appended(before);
+            UUID id = poor.add("/log", before);
+            poor.pg.execute("GRANT SELECT, INSERT, UPDATE ON files TO " + role);
+            poor.pg.execute("SELECT lo_put(file_oid, 0, '') FROM files");
+            poor.pg.execute(
+                    "GRANT SELECT, UPDATE ON LARGE OBJECT %s TO %s".formatted(poor.column(id, "file_oid"), role));
+            CompletableFuture<StageReport> copied;
+            try (OldAppend append = new OldAppend(poor, id, tail(after))) {
+                append.writeLargeObject();
+                copied = CompletableFuture.supplyAsync(poor::copy);
+                org.awaitility.Awaitility.await()
+                        .atMost(20, TimeUnit.SECONDS)
+                        .until(() -> poor.backend(id).equals("s3main"));
+                assertThat(isStillWaiting(copied)).isTrue();
+                append.updateRowAndCommit(after);
+            }
+
+            StageReport report = copied.get(30, TimeUnit.SECONDS);
+            assertThat(report.reason()).as(report.message()).isEqualTo(Reasons.DONE);
+            assertThat(report.figure(Figure.SETTLED_BLOBS)).hasValue(1);
+            assertThat(poor.object(id)).isEqualTo(after);
+        }
+    }
+
+    @Test
+    void twoWorkersThatSetTheMoveGuardAtOnceBothGoOn() throws Exception {
+        world.add("/slug", bytes(100, 1));
+        List<CompletableFuture<Boolean>> installed = new ArrayList<>();
+        // Whoever writes keeps the guard's lock away from both of them.
+        try (Connection writer = world.pg.connect();
+                Statement statement = writer.createStatement()) {
+            writer.setAutoCommit(false);
+            statement.execute("UPDATE files SET name = '/other'");
+            for (int i = 0; i < 2; i++) {
+                installed.add(CompletableFuture.supplyAsync(
+                        () -> new io.flynn.blobstore.store.postgres.MoveGuard(world.database).install()));
+            }
+            Thread.sleep(1_500);
+            writer.commit();
+        }
+
+        for (CompletableFuture<Boolean> one : installed) {
+            assertThat(one.get(30, TimeUnit.SECONDS)).isTrue();
+        }
+    }
+
+    private static byte[] appended(byte[] before) {
+        byte[] after = bytes(before.length + 3000, 2);
+        System.arraycopy(before, 0, after, 0, before.length);
+        return after;
+    }
+
+    private static byte[] tail(byte[] after) {
+        return java.util.Arrays.copyOfRange(after, after.length - 3000, after.length);
+    }
+
+    /** The append has written its large object and not yet its row, so the flip goes to what the row speaks of. */
+    private void copyWhile(OldAppend append) {
+        AtomicBoolean hasAppended = new AtomicBoolean();
+        StageReport copied = world.copy(store -> new Decorated(store) {
+            @Override
+            public void put(ObjectKey key, ReplayableBody body) {
+                super.put(key, body);
+                if (hasAppended.compareAndSet(false, true)) {
+                    append.writeLargeObject();
+                }
+            }
+        });
+        assertThat(copied.reason()).isEqualTo(Reasons.DONE);
+    }
+
+    private static boolean isStillWaiting(CompletableFuture<?> stage) throws InterruptedException {
+        Thread.sleep(1_500);
+        return !stage.isDone();
+    }
+
+    @Test
     void withoutTheMoveGuardVerifySettlesWhatAnOldAppendLeft() throws SQLException {
         byte[] before = bytes(4096, 1);
         byte[] after = bytes(7096, 2);
@@ -463,7 +587,7 @@ class MoveIT {
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
         world.pg.execute("UPDATE files SET backend = 'postgres', external_id = NULL WHERE name = '/b'");
 
-        assertThat(world.clean().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.clean().reason()).isEqualTo(Reasons.BLOBS_REMAIN);
         assertThat(world.largeObjects()).as("/b still needs it").isEqualTo(1);
         assertThat(world.column(first, "file_oid")).isEqualTo("null");
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
@@ -594,11 +718,16 @@ class MoveIT {
     /** The old server's append: the large object first, the row at the end, no lock before. */
     private final class OldAppend implements AutoCloseable {
 
-        private final Connection connection = world.pg.connect();
+        private final Connection connection;
         private final UUID id;
         private final byte[] bytes;
 
         OldAppend(UUID id, byte[] bytes) throws SQLException {
+            this(world, id, bytes);
+        }
+
+        OldAppend(MoveWorld world, UUID id, byte[] bytes) throws SQLException {
+            connection = world.pg.connect();
             this.id = id;
             this.bytes = bytes;
             connection.setAutoCommit(false);

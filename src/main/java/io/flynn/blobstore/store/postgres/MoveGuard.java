@@ -24,6 +24,9 @@ public final class MoveGuard {
      */
     private static final String LOCK_TIMEOUT = "SET LOCAL lock_timeout = '300ms'";
 
+    /** Two workers that create the same function or trigger at once get errors that look like a refusal. */
+    private static final String ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('blobstore_move_guard'))";
+
     private static final int ATTEMPTS = 60;
 
     private static final Duration PAUSE = Duration.ofSeconds(1);
@@ -78,14 +81,23 @@ public final class MoveGuard {
         if (!isPossible()) {
             return false;
         }
-        change("set the move guard", CREATE_FUNCTION, CREATE_TRIGGER);
+        change("set the move guard", connection -> {
+            // Another worker may have been faster.
+            if (!isTrue(connection, EXISTS)) {
+                execute(connection, CREATE_FUNCTION);
+                execute(connection, CREATE_TRIGGER);
+            }
+        });
         return true;
     }
 
     /** Removes it; nothing is left to guard once the large objects are gone. */
     public void remove() {
         if (isInstalled() && isPossible()) {
-            change("remove the move guard", DROP_TRIGGER, DROP_FUNCTION);
+            change("remove the move guard", connection -> {
+                execute(connection, DROP_TRIGGER);
+                execute(connection, DROP_FUNCTION);
+            });
         }
     }
 
@@ -93,16 +105,18 @@ public final class MoveGuard {
         return database.with("look for the move guard", connection -> isTrue(connection, EXISTS));
     }
 
-    private void change(String tried, String first, String second) {
+    private interface Change {
+        void by(Connection connection) throws SQLException;
+    }
+
+    private void change(String tried, Change change) {
         for (int attempt = 1; ; attempt++) {
             try {
                 database.inTransaction(tried, connection -> {
-                    try (Statement statement = connection.createStatement()) {
-                        statement.execute(LOCK_TIMEOUT);
-                        statement.execute(first);
-                        statement.execute(second);
-                        return true;
-                    }
+                    execute(connection, LOCK_TIMEOUT);
+                    execute(connection, ONE_AT_A_TIME);
+                    change.by(connection);
+                    return true;
                 });
                 return;
             } catch (StorageFailure.Busy e) {
@@ -111,6 +125,12 @@ public final class MoveGuard {
                 }
                 Pauses.sleep(PAUSE);
             }
+        }
+    }
+
+    private static void execute(Connection connection, String statement) throws SQLException {
+        try (Statement one = connection.createStatement()) {
+            one.execute(statement);
         }
     }
 
