@@ -91,7 +91,7 @@ public record BackendDecision(
                         () -> live.unclear().map(BackendStep::held),
                         () -> conflict(facts.wanted(), live.rivals()),
                         () -> flapping(facts, live),
-                        () -> moved(facts, live))
+                        () -> BackendMove.step(facts, live))
                 .map(Supplier::get)
                 .flatMap(Optional::stream)
                 .findFirst()
@@ -143,18 +143,6 @@ public record BackendDecision(
     /** Of the configuration that is wanted; empty if that is not known. */
     private static String hash(BackendFacts facts) {
         return facts.credentials() instanceof Credentials.Present present ? present.hash() : "";
-    }
-
-    private static Optional<BackendStep> moved(BackendFacts facts, Live live) {
-        Wanted wanted = facts.wanted();
-        return live.location()
-                .filter(location -> !location.equals(wanted.location()))
-                .filter(location ->
-                        facts.inUse().orElse(true) || live.defaultBackend().equals(wanted.backendName()))
-                .map(location -> BackendStep.held(Obstacle.person(
-                        Reasons.IMMUTABLE_WHILE_IN_USE,
-                        "%s, where rows rely on it: set it back, and make another BlobstoreBackend for the other place"
-                                .formatted(wanted.location().differenceFrom(location)))));
     }
 
     private static BackendStep step(BackendFacts facts, Live live, String hash) {

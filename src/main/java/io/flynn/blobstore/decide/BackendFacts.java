@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 
 /**
  * All that is known of a backend at one moment, as plain values: what {@link BackendDecision} decides about.
@@ -79,13 +78,15 @@ public record BackendFacts(
 
         /**
          * @param unclear why it can't be told which container is meant
+         * @param generation of the Deployment: another one means that pods may have come and gone
          * @param replicas that are wanted
          * @param observed whether the Deployment's controller has seen the newest template
          * @param available whether as many pods as wanted answer
          * @param stuck the controller's message when its deadline passed
          * @param hash of this backend's configuration in the template; empty if there is none
          * @param complete whether the template has all of it, in the one container
-         * @param location that the template's configuration has, if it is known
+         * @param location where rows of this backend have their bytes, as far as it is known: that of the wanted configuration
+         *     if the template has it, else of the one that was last written, else of the template's
          * @param defaultBackend in the template; empty if there is none
          * @param defaultIsOurs whether the operator set it
          * @param rivals who else holds variables of this backend, with other values than ours; of a backend that goes,
@@ -95,6 +96,7 @@ public record BackendFacts(
          */
         record Live(
                 Optional<Obstacle> unclear,
+                long generation,
                 int replicas,
                 boolean observed,
                 boolean available,
@@ -161,10 +163,12 @@ public record BackendFacts(
      * One probe Job.
      *
      * @param inventoryOnly whether it only counts rows
-     * @param hash of the configuration that it tries
+     * @param hash of the configuration that it tries, or that was wanted when it was made
+     * @param workloadGeneration of the Deployment, when it was made
      * @param at when it ended, or started if it runs
      */
-    public record ProbeRun(int attempt, boolean inventoryOnly, String hash, StageRun run, Instant at) {
+    public record ProbeRun(
+            int attempt, boolean inventoryOnly, String hash, long workloadGeneration, StageRun run, Instant at) {
 
         boolean isRunning() {
             return run instanceof StageRun.Running;
@@ -220,16 +224,10 @@ public record BackendFacts(
     /** Whether rows use the backend, as far as anybody has counted. */
     Optional<Boolean> inUse() {
         return probes.reversed().stream()
-                .flatMap(probe -> rows(probe).stream().boxed())
+                .flatMap(probe -> BackendProbes.rows(probe).stream().boxed())
                 .map(rows -> rows > 0)
                 .findFirst()
                 .or(memory::inUse);
-    }
-
-    private static OptionalLong rows(ProbeRun probe) {
-        return probe.run() instanceof StageRun.Ended ended
-                ? ended.report().figure(StageReport.Figure.BLOBS)
-                : OptionalLong.empty();
     }
 
     int nextAttempt() {

@@ -43,6 +43,12 @@ final class BackendProbes {
         return newest(run -> !run.isRunning() && run.inventoryOnly()).filter(run -> !isOlderThan(run, RETRY));
     }
 
+    /** Counts, or counted recently enough, after {@code hash} was wanted and the Deployment got this generation. */
+    Optional<ProbeRun> countedSince(String hash, long workloadGeneration) {
+        return newest(run -> run.hash().equals(hash) && run.workloadGeneration() == workloadGeneration)
+                .filter(run -> run.isRunning() || !isOlderThan(run, RETRY));
+    }
+
     boolean isOlderThan(ProbeRun run, Duration age) {
         return !now.isBefore(run.at().plus(age));
     }

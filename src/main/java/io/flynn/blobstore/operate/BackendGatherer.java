@@ -168,16 +168,22 @@ final class BackendGatherer {
         };
     }
 
+    /**
+     * Where rows of this backend have their bytes. What was last written counts for more than what somebody has put in its place
+     * since, or left of it.
+     */
     private Optional<Location> liveLocation(
             BlobstoreBackend resource, BackendFields fields, String hash, String wanted) {
-        if (hash.isEmpty()) {
+        String applied = BackendMemory.of(resource, fields).applied();
+        String relied = hash.equals(wanted) || applied.isEmpty() ? hash : applied;
+        if (relied.isEmpty()) {
             return Optional.empty();
         }
-        if (hash.equals(wanted)) {
+        if (relied.equals(wanted)) {
             return Optional.of(location(resource.getSpec()));
         }
         return new ConfigSecrets(client, resource.getMetadata().getNamespace())
-                .get(fields.secretName(hash))
+                .get(fields.secretName(relied))
                 .flatMap(secret -> decoded(secret, fields));
     }
 

@@ -41,7 +41,7 @@ final class LiveWorkload {
      * @param wanted hash of the wanted configuration; empty if it is not known, or if the backend is to go
      * @param going whether the backend is to go: then every other holder of its entries is a rival
      * @param container that is the blobstore's, or why that is not clear
-     * @param location of the configuration in the template
+     * @param location where rows of this backend have their bytes
      */
     Live read(
             List<io.fabric8.kubernetes.api.model.Pod> pods,
@@ -52,10 +52,11 @@ final class LiveWorkload {
             Optional<Location> location) {
         int replicas = Objects.requireNonNullElse(deployment.getSpec().getReplicas(), 1);
         DeploymentStatus status = Objects.requireNonNullElseGet(deployment.getStatus(), DeploymentStatus::new);
-        long generation = Objects.requireNonNullElse(deployment.getMetadata().getGeneration(), 0L);
+        long generation = generation(deployment);
         String hash = templateHash();
         return new Live(
                 unclear,
+                generation,
                 replicas,
                 Objects.requireNonNullElse(status.getObservedGeneration(), 0L) >= generation,
                 Objects.requireNonNullElse(status.getAvailableReplicas(), 0) >= replicas,
@@ -75,6 +76,10 @@ final class LiveWorkload {
                         .filter(LiveWorkload::mayAnswer)
                         .map(pod -> pod(pod, container.getName()))
                         .toList());
+    }
+
+    static long generation(Deployment deployment) {
+        return Objects.requireNonNullElse(deployment.getMetadata().getGeneration(), 0L);
     }
 
     /** Of this backend's entries, in whichever container they are; empty if there is none. */

@@ -32,6 +32,9 @@ final class ProbeJob {
     /** Whether the Job only counts. */
     static final String INVENTORY = "config.blobstore.flynn.io/inventory";
 
+    /** Of the Deployment, when the Job was made: what was counted says nothing of rows that later pods made. */
+    static final String WORKLOAD_GENERATION = "config.blobstore.flynn.io/workload-generation";
+
     /** On top of the probe's own timeout: to find a node, pull the image, start. */
     private static final Duration START = Duration.ofMinutes(5);
 
@@ -73,15 +76,16 @@ final class ProbeJob {
                 KEEP));
         return switch (job) {
             case StageJob.Refused refused -> refused;
-            case StageJob.Built built -> new StageJob.Built(annotated(built.job(), probe, hash));
+            case StageJob.Built built -> new StageJob.Built(annotated(built.job(), probe, hash, workload));
         };
     }
 
-    private static Job annotated(Job job, Probe probe, String hash) {
+    private static Job annotated(Job job, Probe probe, String hash, Deployment workload) {
         return new JobBuilder(job)
                 .editMetadata()
                 .addToAnnotations(HASH, hash)
                 .addToAnnotations(INVENTORY, Boolean.toString(probe.inventoryOnly()))
+                .addToAnnotations(WORKLOAD_GENERATION, Long.toString(LiveWorkload.generation(workload)))
                 .endMetadata()
                 .build();
     }
@@ -109,6 +113,7 @@ final class ProbeJob {
                 attempt(job),
                 Boolean.parseBoolean(annotation(job, INVENTORY)),
                 annotation(job, HASH),
+                workloadGeneration(job),
                 run,
                 run instanceof StageRun.Running ? created(job) : ended(job));
     }
@@ -117,6 +122,12 @@ final class ProbeJob {
         return Optional.ofNullable(job.getMetadata().getAnnotations())
                 .map(annotations -> annotations.get(name))
                 .orElse("");
+    }
+
+    /** No Deployment has the generation that is read off a Job without one. */
+    private static long workloadGeneration(Job job) {
+        String generation = annotation(job, WORKLOAD_GENERATION);
+        return generation.matches("[0-9]{1,18}") ? Long.parseLong(generation) : -1;
     }
 
     private static int attempt(Job job) {

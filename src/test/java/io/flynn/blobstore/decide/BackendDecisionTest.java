@@ -260,35 +260,86 @@ class BackendDecisionTest {
                     "Reconciling",
                     Reasons.SECRET_MISSING),
             new Case(
-                    "bucket changed while rows use it",
-                    ready().template(OLD).applied(OLD).at(ELSEWHERE).noProbes().inUse(true),
-                    NONE,
-                    "Stalled",
-                    Reasons.IMMUTABLE_WHILE_IN_USE),
-            new Case(
-                    "bucket changed, nobody has counted",
-                    rolledOut().template(OLD).applied(OLD).at(ELSEWHERE).noProbes(),
-                    NONE,
-                    "Stalled",
-                    Reasons.IMMUTABLE_WHILE_IN_USE),
-            new Case(
-                    "bucket changed, no row uses it, but new blobs go there",
+                    "bucket changed, but new blobs go to the old one",
                     ready().template(OLD).applied(OLD).at(ELSEWHERE).noProbes().inUse(false),
                     NONE,
                     "Stalled",
                     Reasons.IMMUTABLE_WHILE_IN_USE),
             new Case(
-                    "bucket changed, no row uses it",
-                    rolledOut()
-                            .notDefault()
-                            .template(OLD)
-                            .applied(OLD)
-                            .at(ELSEWHERE)
-                            .noProbes()
-                            .inUse(false),
-                    new Probe(1, false),
+                    "bucket changed, and a pod still sends new blobs to the old one",
+                    moved().pods(new Pod(OLD, ""), new Pod(OLD, "s3main")).inUse(false),
+                    NONE,
+                    "Reconciling",
+                    Reasons.ROLLING_OUT),
+            new Case(
+                    "bucket changed, no row used it when they were last counted: that may be long ago",
+                    moved().inUse(false),
+                    new Probe(1, true),
                     "Reconciling",
                     Reasons.PROBING),
+            new Case("bucket changed, nobody has counted", moved(), new Probe(1, true), "Reconciling", Reasons.PROBING),
+            new Case(
+                    "bucket changed, rows used it when they were last counted: they may have gone",
+                    moved().inUse(true),
+                    new Probe(1, true),
+                    "Stalled",
+                    Reasons.IMMUTABLE_WHILE_IN_USE),
+            new Case(
+                    "bucket changed, the rows are counted",
+                    moved().counted(JUST_NOW, RUNNING),
+                    NONE,
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, rows use it",
+                    moved().counted(JUST_NOW, rows(7)),
+                    NONE,
+                    "Stalled",
+                    Reasons.IMMUTABLE_WHILE_IN_USE),
+            new Case(
+                    "bucket changed, nobody can count",
+                    moved().counted(
+                                    JUST_NOW,
+                                    report(ExitCode.RETRY, Reasons.DATABASE_UNREACHABLE, "no database", Map.of())),
+                    NONE,
+                    "Reconciling",
+                    Reasons.NOT_COUNTED),
+            new Case(
+                    "bucket changed, no row uses it",
+                    moved().counted(JUST_NOW, rows(0)),
+                    new Probe(2, false),
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, no row used it a minute ago",
+                    moved().counted(Duration.ofMinutes(1), rows(0)),
+                    new Probe(2, true),
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, no row used it before another change of the bucket",
+                    moved().counted(OLD, JUST_NOW, rows(0)),
+                    new Probe(2, true),
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, no row used it before the pods changed",
+                    moved().counted(JUST_NOW, rows(0)).rolledAgain(),
+                    new Probe(2, true),
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, and somebody took the entries away",
+                    moved().template("").pods(new Pod("", "")),
+                    new Probe(1, true),
+                    "Reconciling",
+                    Reasons.PROBING),
+            new Case(
+                    "bucket changed, no row uses it, and the new one is in order, as was found while the rows were counted",
+                    moved().probed(NEW, JUST_NOW, rows(0)),
+                    new Configure(),
+                    "Reconciling",
+                    Reasons.ROLLING_OUT),
             new Case(
                     "entries were taken away",
                     rolledOut().template(""),
@@ -550,6 +601,17 @@ class BackendDecisionTest {
         return Stream.of(COMING, STAYING, DEFAULTS, GOING).flatMap(List::stream);
     }
 
+    /** Every pod has the backend at another place than is wanted now, and none sends new blobs there. */
+    private static BackendScene moved() {
+        return rolledOut()
+                .notDefault()
+                .template(OLD)
+                .applied(OLD)
+                .pods(new Pod(OLD, ""), new Pod(OLD, ""))
+                .at(ELSEWHERE)
+                .noProbes();
+    }
+
     @ParameterizedTest
     @MethodSource("cases")
     void decides(Case c) {
@@ -593,6 +655,17 @@ class BackendDecisionTest {
                         .as("nothing is rolled out before it was tried: " + given)
                         .isTrue();
             }
+            if (decision.action() instanceof Configure
+                    && facts.workload() instanceof BackendFacts.Workload.Live live
+                    && live.location().filter(ELSEWHERE::equals).isPresent()) {
+                assertThat(facts.probes())
+                        .as("no row loses its bucket: " + given)
+                        .anySatisfy(run -> {
+                            assertThat(BackendProbes.rows(run)).hasValue(0);
+                            assertThat(run.hash()).isEqualTo(NEW);
+                            assertThat(run.workloadGeneration()).isEqualTo(live.generation());
+                        });
+            }
             if (facts.deletion().isEmpty()) {
                 assertThat(decision.action())
                         .as("nothing is taken away without a deletion: " + given)
@@ -629,13 +702,7 @@ class BackendDecisionTest {
                 .isEqualTo("7 rows use backend \"s3main\": move them to another backend, or delete those blobs; to lose"
                         + " them, annotate this resource with blobstore.flynn.io/force-delete=7");
         assertThat(message(configured().recreate(), "Ready")).contains("strategy is Recreate");
-        assertThat(message(
-                        ready().template(OLD)
-                                .applied(OLD)
-                                .at(ELSEWHERE)
-                                .noProbes()
-                                .inUse(true),
-                        "Ready"))
+        assertThat(message(moved().inUse(true), "Ready"))
                 .startsWith("spec.s3.bucket is \"flynnblobstore\", the workload has \"other\"");
     }
 

@@ -47,6 +47,7 @@ final class BackendScene {
     private String hash = "";
     private boolean complete = true;
     private Location location = HERE;
+    private long generation = 1;
     private String defaultBackend = "";
     private boolean defaultIsOurs = true;
     private List<Rival> rivals = List.of();
@@ -161,6 +162,12 @@ final class BackendScene {
         return this;
     }
 
+    /** Somebody changed the Deployment since its last probes were made. */
+    BackendScene rolledAgain() {
+        generation++;
+        return this;
+    }
+
     BackendScene defaultIs(String backend) {
         defaultBackend = backend;
         return this;
@@ -191,12 +198,16 @@ final class BackendScene {
     }
 
     BackendScene probed(String tried, Duration ago, StageRun run) {
-        probes.add(new ProbeRun(probes.size() + 1, false, tried, run, NOW.minus(ago)));
+        probes.add(new ProbeRun(probes.size() + 1, false, tried, generation, run, NOW.minus(ago)));
         return this;
     }
 
     BackendScene counted(Duration ago, StageRun run) {
-        probes.add(new ProbeRun(probes.size() + 1, true, NEW, run, NOW.minus(ago)));
+        return counted(NEW, ago, run);
+    }
+
+    BackendScene counted(String wanted, Duration ago, StageRun run) {
+        probes.add(new ProbeRun(probes.size() + 1, true, wanted, generation, run, NOW.minus(ago)));
         return this;
     }
 
@@ -275,6 +286,7 @@ final class BackendScene {
                 ? new Workload.Missing()
                 : new Workload.Live(
                         unclear,
+                        generation,
                         pods.size(),
                         observed,
                         available,
@@ -283,7 +295,7 @@ final class BackendScene {
                         stuck,
                         hash,
                         complete && !hash.isEmpty(),
-                        hash.isEmpty() ? Optional.empty() : Optional.of(location),
+                        hash.isEmpty() && applied.isEmpty() ? Optional.empty() : Optional.of(location),
                         defaultBackend,
                         defaultIsOurs && !defaultBackend.isEmpty(),
                         rivals,
@@ -333,6 +345,7 @@ final class BackendScene {
                 scene -> scene.template(OLD),
                 scene -> scene.template(NEW),
                 scene -> scene.at(ELSEWHERE),
+                BackendScene::rolledAgain,
                 scene -> scene.defaultIs("s3main"),
                 scene -> scene.defaultSetBy("postgres", "helm"),
                 scene -> scene.rival("helm"),

@@ -223,6 +223,61 @@ abstract class BackendContract {
         assertThat(world.configSecrets(world.client)).hasSize(2).contains(secretInUse());
     }
 
+    /** The last probe found no row; blobs came after it, while the backend was the default. */
+    @Test
+    void aBucketIsNotLeftOnTheWordOfAnOldCount() {
+        ready();
+        edit("s3main", backend -> backend.setSpec(specWith("flynnblobstore")));
+        await().untilAsserted(
+                        () -> assertThat(world.environment()).noneMatch(entry -> entry.startsWith("DEFAULT_BACKEND")));
+        world.roll();
+        awaitReason("s3main", "Ready", "True", Reasons.READY);
+        String before = secretInUse();
+
+        edit("s3main", backend -> backend.setSpec(specWith("another")));
+        world.end(awaitCount(), passed(3));
+        Condition stalled = awaitReason("s3main", "Stalled", "True", Reasons.IMMUTABLE_WHILE_IN_USE);
+        assertThat(stalled.getMessage())
+                .contains("spec.s3.bucket is \"another\", the workload has \"flynnblobstore\"", "set it back");
+        assertThat(secretInUse()).isEqualTo(before);
+
+        replaceWithoutOurs();
+        world.roll();
+        awaitCount();
+        assertThat(world.environment())
+                .as("what somebody took away doesn't make it forgotten")
+                .containsExactly("PGHOST=database");
+    }
+
+    @Test
+    void aBucketThatNoRowReliesOnIsLeft() {
+        ready();
+        edit("s3main", backend -> backend.setSpec(specWith("flynnblobstore")));
+        await().untilAsserted(
+                        () -> assertThat(world.environment()).noneMatch(entry -> entry.startsWith("DEFAULT_BACKEND")));
+        world.roll();
+        awaitReason("s3main", "Ready", "True", Reasons.READY);
+        String before = secretInUse();
+
+        edit("s3main", backend -> backend.setSpec(specWith("another")));
+        world.end(awaitCount(), passed(0));
+        world.end(awaitProbe(), passed(0));
+        await().untilAsserted(() -> assertThat(secretInUse()).isNotEqualTo(before));
+        world.roll();
+        awaitReason("s3main", "Ready", "True", Reasons.READY);
+    }
+
+    private io.flynn.blobstore.api.v1alpha1.BlobstoreBackendSpec specWith(String bucket) {
+        return world.backendOf(spec("s3main").replace("flynnblobstore", bucket)).getSpec();
+    }
+
+    private Job awaitCount() {
+        await().untilAsserted(() -> assertThat(world.running())
+                .anySatisfy(job ->
+                        assertThat(job.getMetadata().getAnnotations()).containsEntry(ProbeJob.INVENTORY, "true")));
+        return awaitProbe();
+    }
+
     @Test
     void goesWhenNoRowUsesIt() {
         ready();
