@@ -4,6 +4,7 @@ import io.fabric8.kubernetes.api.model.EnvVar;
 import io.fabric8.kubernetes.api.model.EnvVarBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
+import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.JobCondition;
@@ -22,7 +23,8 @@ import java.util.Optional;
 
 /**
  * The Job that tries a backend as the workload: its environment, its account, its network, with the wanted settings in place
- * of what the Deployment has. The access key comes from the user's own Secret, by reference. Pure.
+ * of what the Deployment has. The access key comes from the user's own Secret, by reference; a Job that only counts rows has
+ * nothing of the backend, so it starts although the Secrets are gone. Pure.
  */
 final class ProbeJob {
 
@@ -66,8 +68,10 @@ final class ProbeJob {
                 Stage.PROBE,
                 probe.attempt(),
                 arguments,
-                environment(owner.getSpec().credentials().secretRef(), fields, settings),
-                workload,
+                probe.inventoryOnly()
+                        ? List.of()
+                        : environment(owner.getSpec().credentials().secretRef(), fields, settings),
+                probe.inventoryOnly() ? without(fields.variables(), workload) : workload,
                 Optional.ofNullable(owner.getSpec().workload().container()),
                 owner.getSpec().podTemplate(),
                 image,
@@ -88,6 +92,18 @@ final class ProbeJob {
                 .addToAnnotations(WORKLOAD_GENERATION, Long.toString(LiveWorkload.generation(workload)))
                 .endMetadata()
                 .build();
+    }
+
+    private static Deployment without(List<String> variables, Deployment workload) {
+        Deployment rest = new DeploymentBuilder(workload).build();
+        rest.getSpec()
+                .getTemplate()
+                .getSpec()
+                .getContainers()
+                .forEach(container -> container.setEnv(container.getEnv().stream()
+                        .filter(entry -> !variables.contains(entry.getName()))
+                        .toList()));
+        return rest;
     }
 
     private static List<EnvVar> environment(SecretRef secret, BackendFields fields, String settings) {

@@ -163,6 +163,16 @@ class WorkerRoleIT {
     }
 
     @Test
+    void rowsAreCountedWithoutTheBackendsSettings() throws Exception {
+        environment.keySet().removeIf(name -> name.startsWith("BACKEND_"));
+
+        Ended counted = run("probe", "--backend", "s3main", "--inventory-only");
+
+        assertThat(counted.exit()).as(counted.err()).isZero();
+        assertThat(counted.report().path("figures").path("BLOBS").asLong()).isZero();
+    }
+
+    @Test
     void wrongUsageIsExitTwo() throws Exception {
         Ended wrong = run(copy("--concurrency", "many"));
 

@@ -149,8 +149,10 @@ abstract class BackendContract {
                 backend -> backend.setSpec(
                         world.backendOf(spec("s3main", "default: false")).getSpec()));
         // Whoever waits for the other's spec looks again within a minute; a Deployment's event is sooner.
-        touchDeployment();
-        await().untilAsserted(() -> assertThat(world.environment()).contains("DEFAULT_BACKEND=s3dr"));
+        await().pollInterval(Duration.ofMillis(500)).untilAsserted(() -> {
+            touchDeployment();
+            assertThat(world.environment()).contains("DEFAULT_BACKEND=s3dr");
+        });
         assertThat(managers()).doesNotHaveDuplicates();
     }
 
@@ -303,6 +305,33 @@ abstract class BackendContract {
                     return backend;
                 });
         touchDeployment();
+        awaitEnvironment("PGHOST=database", List.of());
+        world.roll();
+        await().untilAsserted(() -> assertThat(world.find("s3main")).isEmpty());
+        assertThat(world.configSecrets(world.client)).isEmpty();
+    }
+
+    /** As {@code kubectl delete -f} does with the file that both are in. */
+    @Test
+    void goesThoughItsSecretWentWithIt() {
+        ready();
+        world.client.secrets().inNamespace(world.namespace).withName("s3main").delete();
+        world.client.resource(world.find("s3main").orElseThrow()).delete();
+        await().untilAsserted(
+                        () -> assertThat(world.environment()).noneMatch(entry -> entry.startsWith("DEFAULT_BACKEND")));
+        world.roll();
+
+        Job count = awaitCount();
+        assertThat(count.getSpec()
+                        .getTemplate()
+                        .getSpec()
+                        .getContainers()
+                        .getFirst()
+                        .getEnv())
+                .as("a pod doesn't start that refers to a Secret which is not there")
+                .extracting(EnvVar::getName)
+                .containsExactly("PGHOST");
+        world.end(count, passed(0));
         awaitEnvironment("PGHOST=database", List.of());
         world.roll();
         await().untilAsserted(() -> assertThat(world.find("s3main")).isEmpty());
