@@ -146,6 +146,10 @@ final class BackendConditions {
     }
 
     private static Condition inUse(BackendFacts facts) {
+        Optional<Obstacle> uncounted = facts.uncounted();
+        if (uncounted.isPresent()) {
+            return isUnknown("InUse", uncounted.get().reason(), uncounted.get().message());
+        }
         return facts.inUse()
                 .map(used -> used
                         ? isTrue("InUse", Reasons.IN_USE, "rows in the database use this backend")

@@ -230,6 +230,15 @@ public record BackendFacts(
                 .or(memory::inUse);
     }
 
+    /** Why the last report doesn't say how many rows use the backend; empty if it does, or if there is none. */
+    Optional<Obstacle> uncounted() {
+        return probes.reversed().stream()
+                .filter(probe -> probe.run() instanceof StageRun.Ended)
+                .findFirst()
+                .filter(probe -> BackendProbes.rows(probe).isEmpty())
+                .flatMap(BackendProbes::uncounted);
+    }
+
     int nextAttempt() {
         return probes.isEmpty() ? 1 : probes.getLast().attempt() + 1;
     }

@@ -77,6 +77,17 @@ final class BackendProbes {
                 : OptionalLong.empty();
     }
 
+    /** What kept the rows from being counted, whatever came of the rest. */
+    static Optional<Obstacle> uncounted(ProbeRun run) {
+        return run.run() instanceof StageRun.Ended ended
+                ? ended.report().findings().stream()
+                        .filter(finding -> finding.subject().equals(StageReport.INVENTORY)
+                                && finding.level() != StageReport.Level.OK)
+                        .findFirst()
+                        .map(finding -> Obstacle.waiting(finding.reason(), finding.message()))
+                : Optional.empty();
+    }
+
     private Optional<ProbeRun> newest(Predicate<ProbeRun> which) {
         return runs.reversed().stream().filter(which).findFirst();
     }

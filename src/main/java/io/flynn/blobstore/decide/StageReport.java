@@ -29,6 +29,9 @@ public record StageReport(
     /** What the kubelet keeps of a termination message (Kubernetes, "Customizing the termination message"). */
     public static final int MAX_BYTES = 4096;
 
+    /** Subject of the probe's finding about the rows that use the backend: it says why they were not counted. */
+    public static final String INVENTORY = "inventory";
+
     public StageReport {
         EnumMap<Figure, Long> copy = new EnumMap<>(Figure.class);
         copy.putAll(figures);

@@ -80,7 +80,7 @@ public final class ProbeRun implements StageRun {
             figures.put(Figure.BLOBS, usage.blobs());
             figures.put(Figure.BYTES, usage.bytes());
         } catch (StorageFailure e) {
-            findings.add(new Finding(Level.WARNING, "inventory", e.reason(), String.valueOf(e.getMessage())));
+            findings.add(new Finding(Level.WARNING, StageReport.INVENTORY, e.reason(), String.valueOf(e.getMessage())));
         }
     }
 

@@ -706,6 +706,28 @@ class BackendDecisionTest {
                 .startsWith("spec.s3.bucket is \"flynnblobstore\", the workload has \"other\"");
     }
 
+    @Test
+    void aDatabaseThatIsAwayIsSaidOfTheRowsAndNotOfTheStore() {
+        StageReport report = new StageReport(
+                Stage.PROBE,
+                ExitCode.DONE,
+                Reasons.PROBED,
+                "every check passed",
+                "",
+                Map.of(),
+                List.of(new StageReport.Finding(
+                        StageReport.Level.WARNING,
+                        StageReport.INVENTORY,
+                        Reasons.DATABASE_UNREACHABLE,
+                        "no answer at database")));
+        BackendDecision decision = BackendDecision.decide(ready().inUse(true)
+                .probed(NEW, JUST_NOW, new StageRun.Ended(report))
+                .facts());
+        assertThat(decision.conditions())
+                .contains(Condition.isUnknown("InUse", Reasons.DATABASE_UNREACHABLE, "no answer at database"))
+                .contains(Condition.isTrue("StorageVerified", Reasons.PROBED, "every check of the bucket passed"));
+    }
+
     private static String message(BackendScene scene, String type) {
         return BackendDecision.decide(scene.facts()).conditions().stream()
                 .filter(condition -> condition.type().equals(type))

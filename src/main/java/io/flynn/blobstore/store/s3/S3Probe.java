@@ -26,7 +26,7 @@ import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /**
  * Probes one bucket as the workload will use it: list, put, get, a presigned get, multipart, delete. Deletes before it puts, so
- * that a policy without the right to delete leaves nothing behind.
+ * that a policy without the right to delete leaves nothing behind. For one thread.
  */
 public final class S3Probe implements StoreProbe {
 
@@ -35,19 +35,21 @@ public final class S3Probe implements StoreProbe {
     private final BackendSettings backend;
     private final String bucket;
     private final String key = "blobstore-probe-" + UUID.randomUUID();
-    private final long end;
+    private final Duration timeout;
+    private long end;
 
-    /** @param timeout of all checks together */
+    /** @param timeout of all checks together, from the first on */
     public S3Probe(BackendSettings backend, Duration timeout) {
         this.backend = backend;
         bucket = backend.bucket();
-        end = System.nanoTime() + timeout.toNanos();
+        this.timeout = timeout;
     }
 
     private record Check(String action, String tried, Runnable attempt) {}
 
     @Override
     public List<Finding> check() {
+        end = System.nanoTime() + timeout.toNanos();
         try (S3AsyncClient s3 = S3Clients.open(backend, 4);
                 S3Presigner presigner = S3Clients.presigner(backend)) {
             List<Check> checks = List.of(

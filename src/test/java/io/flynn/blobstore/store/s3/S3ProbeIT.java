@@ -56,6 +56,15 @@ class S3ProbeIT {
     }
 
     @Test
+    void whatIsDoneBeforeTheFirstCheckTakesNothingFromItsTime() throws Exception {
+        everyActionIsTriedAndNothingIsLeftBehind();
+        S3Probe probe = new S3Probe(settings(), Duration.ofSeconds(3));
+        Thread.sleep(Duration.ofSeconds(3));
+
+        assertThat(probe.check()).extracting(Finding::level).containsOnly(Level.OK);
+    }
+
+    @Test
     void everyActionIsTriedAndNothingIsLeftBehind() {
         List<Finding> findings = probe(settings());
 
