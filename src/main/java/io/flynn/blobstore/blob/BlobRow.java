@@ -11,6 +11,7 @@ import java.util.UUID;
  * @param oid the large object; set while the bytes are in PostgreSQL, and after a move until the source is cleaned
  * @param externalId the object's key in the external backend
  * @param backend where the row says that the bytes are
+ * @param type the content type as uploaded, may be empty
  * @param size bytes, as recorded with the upload; negative sizes don't exist
  * @param sha512 as recorded with the upload; rows of the first schema may lack it
  * @param isDeleted softly deleted: nobody can read it any more
@@ -20,6 +21,7 @@ public record BlobRow(
         OptionalLong oid,
         Optional<ObjectKey> externalId,
         BackendName backend,
+        String type,
         long size,
         Optional<Sha512> sha512,
         boolean isDeleted) {

@@ -55,7 +55,7 @@ final class BlobMover {
             return digest.finish();
         });
         // Sending a small blob again costs less than asking first whether it is there.
-        return prove(row, new InMemory(bytes.orElse(ByteBuffer.allocate(0)), content), Optional.empty());
+        return prove(row, new InMemory(row, bytes.orElse(ByteBuffer.allocate(0)), content), Optional.empty());
     }
 
     /** A blob too large for memory: streamed, unless it is found in place. */
@@ -100,10 +100,10 @@ final class BlobMover {
         }
     }
 
-    private record InMemory(ByteBuffer bytes, Optional<BlobContent> content) implements Source {
+    private record InMemory(BlobRow row, ByteBuffer bytes, Optional<BlobContent> content) implements Source {
         @Override
         public ReplayableBody body() {
-            return new BytesBody(bytes);
+            return new BytesBody(bytes, row.type());
         }
     }
 

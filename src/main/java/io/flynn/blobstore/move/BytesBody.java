@@ -6,7 +6,7 @@ import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A small blob that lies in memory. */
-record BytesBody(ByteBuffer bytes) implements ReplayableBody {
+record BytesBody(ByteBuffer bytes, String type) implements ReplayableBody {
 
     @Override
     public long size() {

@@ -12,6 +12,9 @@ public interface ReplayableBody {
     /** The exact number of bytes that every subscription delivers. */
     long size();
 
+    /** The content type to store them with, as the blob's row has it: may be empty, or what no header can carry. */
+    String type();
+
     /**
      * Bytes from the start, delivered on demand and never faster than asked for. Each subscription reads anew. If the source
      * doesn't hold exactly what was promised, it ends with an error before the last byte is delivered.

@@ -42,6 +42,7 @@ public final class Blobs {
                 OptionalLong.of(16400),
                 Optional.empty(),
                 BackendName.POSTGRES,
+                "application/gzip",
                 content.size(),
                 Optional.of(content.sha512()),
                 false);
@@ -49,7 +50,14 @@ public final class Blobs {
 
     public static BlobRow withoutDigest(BlobRow row) {
         return new BlobRow(
-                row.id(), row.oid(), row.externalId(), row.backend(), row.size(), Optional.empty(), row.isDeleted());
+                row.id(),
+                row.oid(),
+                row.externalId(),
+                row.backend(),
+                row.type(),
+                row.size(),
+                Optional.empty(),
+                row.isDeleted());
     }
 
     /** The row after its move. */
@@ -59,6 +67,7 @@ public final class Blobs {
                 row.oid(),
                 row.sha512().map(digest -> ObjectKey.of(row.id(), digest)),
                 target,
+                row.type(),
                 row.size(),
                 row.sha512(),
                 row.isDeleted());
@@ -66,6 +75,13 @@ public final class Blobs {
 
     public static BlobRow deleted(BlobRow row) {
         return new BlobRow(
-                row.id(), OptionalLong.empty(), row.externalId(), row.backend(), row.size(), row.sha512(), true);
+                row.id(),
+                OptionalLong.empty(),
+                row.externalId(),
+                row.backend(),
+                row.type(),
+                row.size(),
+                row.sha512(),
+                true);
     }
 }

@@ -158,6 +158,15 @@ public final class LocalS3 implements AutoCloseable {
         }
     }
 
+    /** The content type that the object is served with. */
+    public String type(String bucket, String key) {
+        try (ResponseInputStream<GetObjectResponse> object = objects.getBlob(bucket, key)) {
+            return object.response().contentType();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Replaces what lies there, or makes it: damage on purpose. */
     public void overwrite(String bucket, String key, byte[] bytes) {
         try (InputStream in = new ByteArrayInputStream(bytes)) {

@@ -40,6 +40,11 @@ public final class LargeObjectBody implements ReplayableBody {
         return row.size();
     }
 
+    @Override
+    public String type() {
+        return row.type();
+    }
+
     /** What the last subscription that reached the end of the object found there. */
     public Optional<BlobContent> lastRead() {
         return Optional.ofNullable(lastRead);

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
 public final class MoveCatalog {
 
     private static final String COLUMNS =
-            "f.file_id, f.file_oid, f.external_id, f.backend, coalesce(f.size, -1), f.sha512, f.deleted_at IS NOT NULL";
+            "f.file_id, f.file_oid, f.external_id, f.backend, f.type, coalesce(f.size, -1), f.sha512, f.deleted_at IS NOT NULL";
 
     private static final String COUNT =
             "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE backend = ? AND deleted_at IS NULL";
@@ -313,8 +313,9 @@ public final class MoveCatalog {
                 largeObject,
                 Optional.ofNullable(rows.getObject(3, UUID.class)).map(ObjectKey::new),
                 new BackendName(rows.getString(4)),
-                rows.getLong(5),
-                Optional.ofNullable(rows.getBytes(6)).map(Sha512::new),
-                rows.getBoolean(7));
+                rows.getString(5),
+                rows.getLong(6),
+                Optional.ofNullable(rows.getBytes(7)).map(Sha512::new),
+                rows.getBoolean(8));
     }
 }

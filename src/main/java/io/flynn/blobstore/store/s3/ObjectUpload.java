@@ -34,9 +34,6 @@ final class ObjectUpload implements AutoCloseable {
     /** Amazon S3 User Guide, "Amazon S3 multipart upload limits". */
     private static final int PARTS_MAX = 10_000;
 
-    /** What S3 takes an object for that is uploaded without a type. */
-    private static final String TYPE_IF_NONE = "binary/octet-stream";
-
     private final S3AsyncClient client;
     private final String bucket;
     private final ObjectKey key;
@@ -55,7 +52,7 @@ final class ObjectUpload implements AutoCloseable {
         this.client = client;
         this.bucket = bucket;
         this.key = key;
-        this.type = type.isEmpty() ? TYPE_IF_NONE : type;
+        this.type = ObjectType.of(type);
         this.buffers = buffers;
         filling = buffers.take();
     }

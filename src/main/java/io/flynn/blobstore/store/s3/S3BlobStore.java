@@ -36,7 +36,12 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     public void put(ObjectKey key, ReplayableBody body) {
         await(
                 "store object " + key,
-                client.putObject(r -> r.bucket(bucket).key(key.toString()).contentLength(body.size()), new Body(body)));
+                client.putObject(
+                        r -> r.bucket(bucket)
+                                .key(key.toString())
+                                .contentType(ObjectType.of(body.type()))
+                                .contentLength(body.size()),
+                        new Body(body)));
     }
 
     @Override

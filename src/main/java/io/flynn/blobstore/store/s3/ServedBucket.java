@@ -90,9 +90,8 @@ public final class ServedBucket implements AutoCloseable {
                         Reasons.OBJECT_MISSING, "the blob's row names no object in " + place, null));
         GetObjectRequest.Builder request =
                 GetObjectRequest.builder().bucket(bucket).key(key.toString());
-        if (!version.type().isEmpty()) {
-            request.responseContentType(version.type());
-        }
+        // A type that no header carries is refused by the store; the object then has one that can be.
+        ObjectType.sendable(version.type()).ifPresent(request::responseContentType);
         return URI.create(presigner
                 .presignGetObject(r -> r.signatureDuration(lifetime).getObjectRequest(request.build()))
                 .url()

@@ -1,0 +1,49 @@
+package io.flynn.blobstore.store.s3;
+
+import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.io.ByteArrayInputStream;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ServedBucketIT {
+
+    private static final String BUCKET = "blobs";
+
+    private final LocalS3 s3 = LocalS3.start();
+    private final PartBuffers buffers = new PartBuffers(4L * PartBuffers.PART_BYTES);
+    private final ServedBucket bucket;
+    private final ObjectKey key = new ObjectKey(UUID.randomUUID());
+
+    ServedBucketIT() {
+        s3.createBucket(BUCKET);
+        bucket = new ServedBucket(s3.backend(S3MAIN, BUCKET), 4, buffers);
+    }
+
+    @AfterEach
+    void close() {
+        bucket.close();
+        s3.close();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "text/pläin", "text/plain\r\nX-Evil: 1", "text/\u0001plain"})
+    void aTypeThatCantBeSentDoesNotKeepABlobOut(String type) throws Exception {
+        bucket.store(key, type, new ByteArrayInputStream(new byte[100]));
+
+        assertThat(s3.type(BUCKET, key.toString())).isEqualTo("binary/octet-stream");
+    }
+
+    @Test
+    void theTypeIsTheObjects() throws Exception {
+        bucket.store(key, "text/css", new ByteArrayInputStream(new byte[100]));
+
+        assertThat(s3.type(BUCKET, key.toString())).isEqualTo("text/css");
+    }
+}
