@@ -18,6 +18,14 @@ public final class HttpBlobstore implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
+    static {
+        // A server may close an idle connection at the very instant at which a request is sent on it. Every method used
+        // here
+        // is idempotent, and such requests are to be sent again on another connection (RFC 9112, 9.3.1), as Go's client
+        // does.
+        System.setProperty("jdk.httpclient.enableAllMethodRetry", "true");
+    }
+
     private final HttpClient http = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
             .connectTimeout(Duration.ofSeconds(10))

@@ -17,7 +17,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Clients that read, write, overwrite and delete without pause until they are told to stop, note what was acknowledged in the
  * {@link Ledger}, and check every byte that they read against it. A request that fails, whose answer is lost or whose bytes are
- * wrong is a failed one: clients here never try again.
+ * wrong is a failed one: clients here never try again, but on a connection that was closed while it was idle.
  *
  * <p>Every so often one keeps a redirect aside; {@link #followKeptRedirects} follows them at the end, when the names may long
  * have been overwritten or deleted.
