@@ -72,6 +72,7 @@ public record StageReport(
         DATABASE_BYTES_AFTER,
         LARGE_OBJECT_BYTES_BEFORE,
         LARGE_OBJECT_BYTES_AFTER,
+        /** How long a full vacuum kept readers waiting: behind its attempts to get the lock, and while it held it. */
         LOCK_HELD_MILLIS,
         DURATION_MILLIS
     }

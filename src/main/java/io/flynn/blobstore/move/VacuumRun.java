@@ -17,8 +17,10 @@ import io.flynn.blobstore.store.postgres.Space.Sizes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** The vacuum stage: gives the space of the unlinked large objects back, and measures what that brought. */
 public final class VacuumRun implements StageRun {
@@ -37,6 +39,7 @@ public final class VacuumRun implements StageRun {
     private final VacuumMode mode;
     private final Duration lockTimeout;
     private final Space space;
+    private final Set<Space.Table> rewritten = EnumSet.noneOf(Space.Table.class);
     private final Map<Figure, Long> figures = new EnumMap<>(Figure.class);
     private final List<Finding> findings = new ArrayList<>();
 
@@ -95,23 +98,37 @@ public final class VacuumRun implements StageRun {
     }
 
     private String full() {
+        for (Space.Table table : Space.Table.values()) {
+            rewrite(table);
+        }
+        return "FULL";
+    }
+
+    private void rewrite(Space.Table table) {
         for (int attempt = 1; ; attempt++) {
+            long start = System.nanoTime();
             try {
-                figures.put(
-                        Figure.LOCK_HELD_MILLIS, space.vacuumFull(lockTimeout).toMillis());
-                return "FULL";
+                space.vacuumFull(table, lockTimeout);
+                rewritten.add(table);
+                return;
             } catch (StorageFailure.Busy e) {
                 if (attempt == LOCK_ATTEMPTS || context.stop().isRequested()) {
                     throw e;
                 }
-                Pauses.sleep(LOCK_PAUSE);
+            } finally {
+                // Readers queue behind an attempt that waits for its lock, too.
+                figures.merge(
+                        Figure.LOCK_HELD_MILLIS,
+                        Duration.ofNanos(System.nanoTime() - start).toMillis(),
+                        Long::sum);
             }
+            Pauses.sleep(LOCK_PAUSE);
         }
     }
 
     private String auto() {
         plain();
-        if (space.liveBytes() > SMALL_BYTES) {
+        if (space.leftBytes() > SMALL_BYTES) {
             return "PLAIN";
         }
         try {
@@ -119,7 +136,7 @@ public final class VacuumRun implements StageRun {
         } catch (StorageFailure.Busy e) {
             // The plain one gave back what it could: what is left is not worth a failure.
             findings.add(new Finding(Level.WARNING, "VACUUM FULL", e.reason(), String.valueOf(e.getMessage())));
-            return "PLAIN";
+            return rewritten.contains(Space.Table.PAGES) ? "FULL" : "PLAIN";
         }
     }
 }
