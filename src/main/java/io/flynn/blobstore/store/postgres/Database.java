@@ -25,6 +25,7 @@ public final class Database implements AutoCloseable {
 
     private final PgSettings settings;
     private final String applicationName;
+    private final Duration answer;
     private final HikariDataSource pool;
 
     /** What to do with a connection; {@link SQLException}s are translated by the caller. */
@@ -40,11 +41,17 @@ public final class Database implements AutoCloseable {
      * @param wait how long to wait for a free one
      */
     public Database(PgSettings settings, String applicationName, int connections, Duration wait) {
+        this(settings, applicationName, connections, wait, SOCKET_TIMEOUT);
+    }
+
+    /** @param answer how long to wait for each answer, in whole seconds */
+    Database(PgSettings settings, String applicationName, int connections, Duration wait, Duration answer) {
         this.settings = settings;
         this.applicationName = applicationName;
+        this.answer = answer;
         HikariConfig config = new HikariConfig();
         config.setJdbcUrl(url(settings));
-        config.setDataSourceProperties(properties(settings, applicationName));
+        config.setDataSourceProperties(properties());
         config.setMaximumPoolSize(connections);
         config.setMinimumIdle(0);
         config.setIdleTimeout(Duration.ofMinutes(1).toMillis());
@@ -74,7 +81,18 @@ public final class Database implements AutoCloseable {
      * @throws StorageFailure.OutcomeUnknown if the answer to the commit was lost: look at the rows again
      */
     public <T> T inTransaction(String tried, Work<T> work) {
+        return inTransaction(tried, answer, work);
+    }
+
+    /**
+     * The same for statements that say nothing for long.
+     *
+     * @param patience how long to wait for each answer
+     */
+    <T> T inTransaction(String tried, Duration patience, Work<T> work) {
         try (Connection connection = borrow(tried)) {
+            // The pool sets it back.
+            connection.setNetworkTimeout(Runnable::run, Math.toIntExact(patience.toMillis()));
             connection.setAutoCommit(false);
             T result;
             try {
@@ -99,7 +117,7 @@ public final class Database implements AutoCloseable {
      */
     public Connection session(String tried) {
         try {
-            return DriverManager.getConnection(url(settings), properties(settings, applicationName));
+            return DriverManager.getConnection(url(settings), properties());
         } catch (SQLException e) {
             throw PgFailures.translate(tried, e);
         }
@@ -136,7 +154,7 @@ public final class Database implements AutoCloseable {
         return "jdbc:postgresql://" + host + ":" + settings.port() + "/";
     }
 
-    private static Properties properties(PgSettings settings, String applicationName) {
+    private Properties properties() {
         Properties properties = new Properties();
         properties.setProperty("PGDBNAME", settings.database());
         properties.setProperty("user", settings.user());
@@ -145,7 +163,7 @@ public final class Database implements AutoCloseable {
         properties.setProperty("ApplicationName", applicationName);
         properties.setProperty("connectTimeout", Long.toString(CONNECT_TIMEOUT.toSeconds()));
         properties.setProperty("loginTimeout", Long.toString(CONNECT_TIMEOUT.toSeconds()));
-        properties.setProperty("socketTimeout", Long.toString(SOCKET_TIMEOUT.toSeconds()));
+        properties.setProperty("socketTimeout", Long.toString(answer.toSeconds()));
         properties.setProperty("tcpKeepAlive", "true");
         // The detail of a violated constraint repeats the whole row.
         properties.setProperty("logServerErrorDetail", "false");

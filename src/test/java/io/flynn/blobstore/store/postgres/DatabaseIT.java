@@ -1,0 +1,66 @@
+package io.flynn.blobstore.store.postgres;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.testkit.Blobs;
+import io.flynn.blobstore.testkit.EmbeddedPg;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What connections wait for, and what is made of one that ends. */
+class DatabaseIT {
+
+    private static final Duration ANSWER = Duration.ofSeconds(1);
+
+    private final EmbeddedPg.Database pg = EmbeddedPg.database();
+    private final Database database =
+            new Database(PgSettings.decode(pg.environment(EmbeddedPg.SUPERUSER)), "test", 1, ANSWER, ANSWER);
+
+    @BeforeEach
+    void makeSchema() throws Exception {
+        try (Connection connection = pg.connect()) {
+            Schema.upgrade(connection);
+        }
+    }
+
+    @AfterEach
+    void close() {
+        database.close();
+        pg.close();
+    }
+
+    @Test
+    void aLargeObjectThatTakesLongToUnlinkIsCleaned() {
+        pg.execute("""
+                INSERT INTO files (file_oid, external_id, backend, name, type, size)
+                VALUES (lo_from_bytea(0, 'slug'), uuid_generate_v4(), 's3main', '/slug', '', 4)""");
+        pg.execute("""
+                CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$""");
+        pg.execute("CREATE TRIGGER slow BEFORE UPDATE ON files FOR EACH ROW EXECUTE FUNCTION slow()");
+        MoveCatalog catalog = new MoveCatalog(database);
+        List<BlobRow> rows = catalog.pageUncleaned(Blobs.S3MAIN, Optional.empty(), 10);
+
+        assertThat(catalog.clean(rows, Blobs.S3MAIN)).hasSize(1);
+
+        assertThat(pg.count("SELECT count(*) FROM pg_largeobject_metadata")).isZero();
+        assertThatThrownBy(() -> database.with("sleep", DatabaseIT::sleep))
+                .as("other answers are waited for as before")
+                .isInstanceOf(StorageFailure.Unreachable.class);
+    }
+
+    private static boolean sleep(Connection connection) throws java.sql.SQLException {
+        try (Statement statement = connection.createStatement()) {
+            return statement.execute("SELECT pg_sleep(2)");
+        }
+    }
+}
