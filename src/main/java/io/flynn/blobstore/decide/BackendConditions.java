@@ -47,7 +47,7 @@ final class BackendConditions {
     static boolean isDefault(BackendFacts facts) {
         return switch (facts.workload()) {
             case Missing missing -> false;
-            case Live live -> live.isDefaultRolledOut(facts.wanted().backendName());
+            case Live live -> live.isDefaultOfEveryPod(facts.wanted().backendName());
         };
     }
 
@@ -123,7 +123,7 @@ final class BackendConditions {
                     yield isFalse(
                             "WorkloadConfigured", Reasons.NOT_CONFIGURED, "the Deployment doesn't have the backend");
                 }
-                yield live.isRolledOut(hash)
+                yield live.isInEveryPod(hash)
                         ? isTrue("WorkloadConfigured", Reasons.CONFIGURED, "every pod has the backend")
                         : isFalse(
                                 "WorkloadConfigured",

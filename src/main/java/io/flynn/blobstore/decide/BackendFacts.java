@@ -118,18 +118,30 @@ public record BackendFacts(
                 pods = List.copyOf(pods);
             }
 
-            /** Whether every pod has just this configuration, or none if {@code hash} is empty. */
-            boolean isRolledOut(String wanted) {
+            /**
+             * Whether the template and every pod that there is have just this configuration, or none if {@code wanted} is
+             * empty. It stays so when the Deployment is scaled or gets another image, and while it has no pod at all.
+             */
+            boolean isInEveryPod(String wanted) {
                 return hash.equals(wanted)
                         && (wanted.isEmpty() || complete)
-                        && isSettled()
                         && pods.stream().allMatch(pod -> pod.hash().equals(wanted));
             }
 
-            boolean isDefaultRolledOut(String backend) {
+            /** The same, and no pod of an older template is on its way: what relies on it may begin. */
+            boolean isRolledOut(String wanted) {
+                return isInEveryPod(wanted) && isSettled();
+            }
+
+            /** Whether the template and every pod that there is send new blobs to {@code backend}. */
+            boolean isDefaultOfEveryPod(String backend) {
                 return defaultBackend.equals(backend)
-                        && isSettled()
                         && pods.stream().allMatch(pod -> pod.defaultBackend().equals(backend));
+            }
+
+            /** The same, and no pod of an older template is on its way. */
+            boolean isDefaultRolledOut(String backend) {
+                return isDefaultOfEveryPod(backend) && isSettled();
             }
 
             /** Whether no pod sends new blobs to {@code backend}, and none will. */

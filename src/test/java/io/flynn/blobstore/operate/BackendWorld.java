@@ -214,6 +214,12 @@ final class BackendWorld {
         observed(2);
     }
 
+    /** None runs, though some are wanted. */
+    void stopPods() {
+        deletePods();
+        observed(0);
+    }
+
     private void deletePods() {
         deploymentPods().forEach(pod -> client.resource(pod).withGracePeriod(0).delete());
     }
