@@ -223,7 +223,7 @@ public record BackendFacts(
      * @param orphan whether the workload is left as it is
      * @param namespaceTerminating whether no Job can be made any more
      * @param force the annotation's value
-     * @param migrations that still use the backend
+     * @param migrations that have begun to use the backend and have not ended
      */
     public record Deletion(
             boolean orphan, boolean namespaceTerminating, Optional<String> force, List<String> migrations) {

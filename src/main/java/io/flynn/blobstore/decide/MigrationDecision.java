@@ -241,14 +241,16 @@ public record MigrationDecision(
                         false,
                         true));
             }
-            if (target.leaving()) {
+            // Once it has begun, the backend's removal waits for it, and changes nothing before.
+            if (target.leaving() && !ledger.hasBegun()) {
                 return Optional.of(new Obstacle(
                         Reasons.TARGET_NOT_READY,
                         "BlobstoreBackend %s is being deleted".formatted(name),
                         false,
                         !target.isDefault()));
             }
-            if (!target.ready() || !target.configured()) {
+            boolean ready = target.ready() || target.leaving();
+            if (!ready || !target.configured()) {
                 return Optional.of(new Obstacle(
                         Reasons.TARGET_NOT_READY,
                         "BlobstoreBackend %s is not ready: %s".formatted(name, target.state()),

@@ -111,6 +111,11 @@ public record StageLedger(List<Entry> entries) {
         return first(entry -> entry.state() == State.FAILED && !isForgivable(entry));
     }
 
+    /** Whether more than the plan has run, or is about to: from then on its target must stay. */
+    public boolean hasBegun() {
+        return of(Stage.PLAN).state() == State.DONE;
+    }
+
     /** Whether rows may name the target already. */
     boolean mayHaveMovedRows() {
         return of(Stage.COPY).attempts() > 0;

@@ -258,7 +258,8 @@ final class BackendGatherer {
                 .stream()
                 .filter(migration ->
                         migration.getSpec().to().equals(resource.getMetadata().getName()))
-                .filter(migration -> !isOver(migration))
+                // One that has not begun waits for the backend, so the backend can't wait for it.
+                .filter(migration -> StageLedgers.of(migration).hasBegun() && !isOver(migration))
                 .map(migration -> migration.getMetadata().getName())
                 .sorted()
                 .toList();

@@ -371,6 +371,22 @@ class MigrationDecisionTest {
                     "TargetNotReady",
                     "Waiting"),
             new Case(
+                    "target leaves, and waits for the migration that has begun",
+                    done(COPY).target(leaving()),
+                    new Start(VERIFY, 1),
+                    "Reconciling",
+                    "Running",
+                    "Verifying"),
+            new Case(
+                    "target leaves, and new blobs go elsewhere already",
+                    running(COPY)
+                            .works()
+                            .target(new Target.Present("s3main", "blobstore", true, false, true, false, "")),
+                    new Stop(COPY, 1),
+                    "Reconciling",
+                    "TargetNotDefault",
+                    "Copying"),
+            new Case(
                     "target of another workload",
                     at(PLAN).target(foreign()),
                     new Nothing(),
@@ -627,7 +643,7 @@ class MigrationDecisionTest {
     }
 
     private static Target leaving() {
-        return new Target.Present("s3main", "blobstore", true, true, true, true, "Ready");
+        return new Target.Present("s3main", "blobstore", true, false, true, true, "InUse: BlobMigration uses it");
     }
 
     private static Target foreign() {

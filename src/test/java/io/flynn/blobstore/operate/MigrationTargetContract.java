@@ -157,6 +157,33 @@ abstract class MigrationTargetContract {
         awaitJob(Stage.COPY);
     }
 
+    @Test
+    void deletedBackendLetsTheMigrationEndAndThenGoes() {
+        Job copy = copying();
+        world.client.resource(world.find("s3main").orElseThrow()).delete();
+        backendSays("Ready", "False", Reasons.IN_USE);
+
+        world.end(copy, done(Stage.COPY));
+        for (Stage stage : List.of(Stage.VERIFY, Stage.CLEAN, Stage.VACUUM)) {
+            assertThat(world.environment()).contains("DEFAULT_BACKEND=s3main");
+            world.end(awaitJob(stage), done(stage));
+        }
+
+        soon(() -> assertThat(status().phase()).isEqualTo("Complete"));
+        touch();
+        soon(() -> assertThat(world.environment()).doesNotContain("DEFAULT_BACKEND=s3main"));
+    }
+
+    @Test
+    void deletedBackendDoesNotWaitForAMigrationThatWaitsForIt() {
+        migration("suspend: true");
+        soon(() -> assertThat(status().phase()).isEqualTo("Suspended"));
+
+        world.client.resource(world.find("s3main").orElseThrow()).delete();
+
+        soon(() -> assertThat(world.environment()).doesNotContain("DEFAULT_BACKEND=s3main"));
+    }
+
     private void backendIsReady() {
         world.secret().deployment().backend();
         world.end(awaitJob(Stage.PROBE), passed(0));
@@ -173,6 +200,12 @@ abstract class MigrationTargetContract {
 
     /** The Job of a copy that is under way. */
     private Job copying() {
+        migration("suspend: false");
+        world.end(awaitJob(Stage.PLAN), done(Stage.PLAN));
+        return awaitJob(Stage.COPY);
+    }
+
+    private void migration(String more) {
         BlobMigration migration = Serialization.unmarshal("""
                 apiVersion: blobstore.flynn.io/v1alpha1
                 kind: BlobMigration
@@ -181,11 +214,10 @@ abstract class MigrationTargetContract {
                   workload: {name: blobstore}
                   from: postgres
                   to: s3main
-                """, BlobMigration.class);
+                  %s
+                """.formatted(more), BlobMigration.class);
         migration.getMetadata().setNamespace(world.namespace);
         world.client.resource(migration).create();
-        world.end(awaitJob(Stage.PLAN), done(Stage.PLAN));
-        return awaitJob(Stage.COPY);
     }
 
     private static StageReport done(Stage stage) {
