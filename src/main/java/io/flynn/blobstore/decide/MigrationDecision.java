@@ -194,9 +194,11 @@ public record MigrationDecision(
         private Optional<Obstacle> obstacle() {
             Stage stage = ledger.current().orElseThrow().stage();
             boolean runs = ledger.running().isPresent() && facts.run().isPresent();
-            return rival().or(() -> stage == Stage.VACUUM ? Optional.empty() : target())
+            Optional<Obstacle> own = (stage == Stage.VACUUM ? Optional.<Obstacle>empty() : target())
                     .or(() -> runs ? Optional.empty() : workload())
                     .filter(obstacle -> !runs || obstacle.stops());
+            // Who needs a person says so, and nobody waits for it meanwhile.
+            return own.filter(Obstacle::needsPerson).or(this::rival).or(() -> own);
         }
 
         private Optional<Obstacle> rival() {

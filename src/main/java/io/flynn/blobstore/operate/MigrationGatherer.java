@@ -200,12 +200,12 @@ final class MigrationGatherer {
 
     private static Contender contender(BlobMigration migration) {
         WrittenConditions known = conditions(migration);
-        boolean over = Stream.of("Complete", "Canceled", "Failed").anyMatch(known::isTrue);
+        boolean rests = Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue);
         BlobMigrationSpec spec = migration.getSpec();
         return new Contender(
                 migration.getMetadata().getName(),
                 migration.getMetadata().getCreationTimestamp(),
-                !over && !spec.suspend() && !spec.cancel(),
+                !rests && !spec.suspend() && !spec.cancel(),
                 StageLedgers.of(migration).running().isPresent());
     }
 

@@ -341,6 +341,27 @@ class MigrationDecisionTest {
                     "Reconciling",
                     "AnotherMigration",
                     "Copying"),
+            new Case(
+                    "target of another workload, and another migration works",
+                    at(PLAN).target(foreign()).rival("younger"),
+                    new Nothing(),
+                    "Stalled",
+                    "TargetOfAnotherWorkload",
+                    "Stalled"),
+            new Case(
+                    "container ambiguous, and another migration works",
+                    done(COPY).workload(ambiguous()).rival("younger"),
+                    new Nothing(),
+                    "Stalled",
+                    "ContainerAmbiguous",
+                    "Stalled"),
+            new Case(
+                    "target of another workload no more, and another migration works",
+                    at(PLAN).then(at(PLAN).target(foreign()).decide()).rival("younger"),
+                    new Nothing(),
+                    "Reconciling",
+                    "AnotherMigration",
+                    "Waiting"),
             // the target
             new Case(
                     "target missing",
@@ -452,7 +473,7 @@ class MigrationDecisionTest {
                     "Copying"),
             new Case(
                     "container ambiguous",
-                    at(PLAN).workload(new Workload.Unusable("blobstore", "ContainerAmbiguous", "name one")),
+                    at(PLAN).workload(ambiguous()),
                     new Nothing(),
                     "Stalled",
                     "ContainerAmbiguous",
@@ -648,6 +669,10 @@ class MigrationDecisionTest {
 
     private static Target foreign() {
         return new Target.Present("s3main", "other", false, true, true, true, "Ready");
+    }
+
+    private static Workload ambiguous() {
+        return new Workload.Unusable("blobstore", "ContainerAmbiguous", "name one");
     }
 
     private static String holding(MigrationDecision decision) {
