@@ -148,7 +148,7 @@ public record MigrationDecision(
         }
 
         private MigrationDecision halted(Standing standing, String reason, String message, String meanwhile) {
-            return stopping(Reasons.STOPPING, meanwhile).orElseGet(() -> {
+            return stopping(Standing.RECONCILING, Reasons.STOPPING, meanwhile).orElseGet(() -> {
                 StageLedger rested = ledger.running()
                         .map(entry -> ledger.stopped(entry.stage()))
                         .orElse(ledger);
@@ -157,20 +157,14 @@ public record MigrationDecision(
         }
 
         /** The running stage's Job goes first, and its pod: until both are gone, nothing is said to be at rest. */
-        private Optional<MigrationDecision> stopping(String reason, String message) {
+        private Optional<MigrationDecision> stopping(Standing standing, String reason, String message) {
             Optional<Entry> running = ledger.running();
             if (running.isPresent() && facts.run().isPresent()) {
                 Entry entry = running.get();
-                return Optional.of(at(
-                        new Action.Stop(entry.stage(), entry.attempts()),
-                        Standing.RECONCILING,
-                        reason,
-                        message,
-                        STOPPING));
+                return Optional.of(
+                        at(new Action.Stop(entry.stage(), entry.attempts()), standing, reason, message, STOPPING));
             }
-            return facts.podsAlive()
-                    ? Optional.of(at(NOTHING, Standing.RECONCILING, reason, message, STOPPING))
-                    : Optional.empty();
+            return facts.podsAlive() ? Optional.of(at(NOTHING, standing, reason, message, STOPPING)) : Optional.empty();
         }
 
         private MigrationDecision stalled(Entry failed) {
@@ -240,7 +234,7 @@ public record MigrationDecision(
                         Reasons.TARGET_LOST,
                         "rows name BlobstoreBackend %s, but not every pod of Deployment %s has it any more, so blobs can't be read: let the operator's entries in its environment be; %s"
                                 .formatted(name, target.workload(), target.state()),
-                        false,
+                        true,
                         true));
             }
             // Once it has begun, the backend's removal waits for it, and changes nothing before.
@@ -284,11 +278,11 @@ public record MigrationDecision(
         }
 
         private MigrationDecision held(Obstacle obstacle) {
-            return stopping(obstacle.reason(), obstacle.message()).orElseGet(() -> {
+            Standing standing = obstacle.needsPerson() ? Standing.STALLED : Standing.RECONCILING;
+            return stopping(standing, obstacle.reason(), obstacle.message()).orElseGet(() -> {
                 StageLedger rested = ledger.running()
                         .map(entry -> ledger.stopped(entry.stage()))
                         .orElse(ledger);
-                Standing standing = obstacle.needsPerson() ? Standing.STALLED : Standing.RECONCILING;
                 return at(NOTHING, rested, standing, obstacle.reason(), obstacle.message(), WAIT);
             });
         }

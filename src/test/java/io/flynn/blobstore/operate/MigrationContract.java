@@ -431,7 +431,8 @@ abstract class MigrationContract {
         backend("s3main", false, false);
 
         soon(() -> {
-            assertThat(condition("m", "Reconciling").getReason()).isEqualTo("TargetLost");
+            assertThat(condition("m", "Stalled").getReason()).isEqualTo("TargetLost");
+            assertThat(holding("m")).isEqualTo("Stalled");
             assertThat(jobs("copy")).isEmpty();
         });
         backend("s3main", true, true);

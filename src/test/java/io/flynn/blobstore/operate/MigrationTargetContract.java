@@ -153,6 +153,7 @@ abstract class MigrationTargetContract {
         });
 
         soon(() -> assertThat(jobs(Stage.COPY)).isEmpty());
+        says("Stalled", Reasons.TARGET_LOST);
         isRolledOut();
         awaitJob(Stage.COPY);
     }
