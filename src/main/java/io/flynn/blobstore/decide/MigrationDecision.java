@@ -61,14 +61,14 @@ public record MigrationDecision(
     private static final Action NOTHING = new Action.Nothing();
 
     public static MigrationDecision decide(MigrationFacts facts) {
-        StageLedger planned = facts.ledger().skipping(facts.spec().unwanted());
+        StageLedger known = facts.ledger();
         Optional<Settled> settled =
-                planned.running().flatMap(entry -> facts.run().flatMap(run -> settled(planned, entry, run, facts)));
-        StageLedger ledger = settled.map(Settled::ledger).orElse(planned);
+                known.running().flatMap(entry -> facts.run().flatMap(run -> settled(known, entry, run, facts)));
+        StageLedger ledger = settled.map(Settled::ledger).orElse(known);
         if (facts.specChanged() && settled.isEmpty() && !facts.spec().suspend()) {
             ledger = ledger.retriedOnRequest();
         }
-        return new Chain(facts, ledger, settled).decide();
+        return new Chain(facts, ledger.skipping(facts.spec().unwanted()), settled).decide();
     }
 
     /** The same, after the API server refused the Job that was to be started; it is asked for again, later. */
@@ -134,6 +134,11 @@ public record MigrationDecision(
                         "suspended; set spec.suspend to false to go on",
                         "the running stage is being stopped, as asked by spec.suspend");
             }
+            Optional<Entry> unwanted =
+                    ledger.running().filter(entry -> facts.spec().unwanted().contains(entry.stage()));
+            if (unwanted.isPresent()) {
+                return leftOut(unwanted.get());
+            }
             Optional<Entry> failed = ledger.failed();
             if (failed.isPresent()) {
                 return stalled(failed.get());
@@ -153,6 +158,16 @@ public record MigrationDecision(
                         .map(entry -> ledger.stopped(entry.stage()))
                         .orElse(ledger);
                 return at(NOTHING, rested, standing, reason, message, null);
+            });
+        }
+
+        private MigrationDecision leftOut(Entry entry) {
+            String message = "the %s stage is being stopped, as the spec no longer asks for it"
+                    .formatted(entry.stage().word());
+            return stopping(Standing.RECONCILING, Reasons.STOPPING, message).orElseGet(() -> {
+                StageLedger rest =
+                        ledger.stopped(entry.stage()).skipping(facts.spec().unwanted());
+                return new Chain(facts, rest, settled).decide();
             });
         }
 

@@ -290,6 +290,51 @@ class MigrationDecisionTest {
                     "Suspended",
                     "Suspended",
                     "Suspended"),
+            // no longer asked for
+            new Case(
+                    "clean-up no longer asked for while it runs",
+                    running(CLEAN).works().spec(RETAIN),
+                    new Stop(CLEAN, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Cleaning"),
+            new Case(
+                    "clean-up no longer asked for, pod drains",
+                    running(CLEAN).podsAlive(true).spec(RETAIN),
+                    new Nothing(),
+                    "Reconciling",
+                    "Stopping",
+                    "Cleaning"),
+            new Case(
+                    "clean-up no longer asked for, pod gone",
+                    running(CLEAN).spec(RETAIN),
+                    new Nothing(),
+                    "Complete",
+                    "Done",
+                    "Complete"),
+            new Case(
+                    "clean-up no longer asked for as it is to be tried again",
+                    retried(CLEAN).spec(RETAIN),
+                    new Nothing(),
+                    "Complete",
+                    "Done",
+                    "Complete"),
+            new Case(
+                    "clean-up no longer asked for since it failed",
+                    at(PLAN).then(failed(CLEAN, "LargeObjectsDenied").decide())
+                            .spec(RETAIN)
+                            .changed(),
+                    new Nothing(),
+                    "Complete",
+                    "Done",
+                    "Complete"),
+            new Case(
+                    "vacuum no longer asked for while it runs",
+                    running(VACUUM).works().spec(NO_VACUUM),
+                    new Stop(VACUUM, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Vacuuming"),
             // ended on request
             new Case(
                     "canceled before it began",
