@@ -92,11 +92,15 @@ public record MigrationDecision(
     }
 
     private static Settled lost(StageLedger ledger, Entry entry, StageRun.Lost lost, MigrationFacts facts) {
-        // A full vacuum holds everybody up: never a second one without being asked.
-        boolean once = entry.stage() == Stage.VACUUM && facts.spec().fullVacuum();
-        StageLedger next =
-                once ? ledger.failed(entry.stage(), facts.now()) : ledger.retried(entry.stage(), facts.now());
+        StageLedger next = isOnce(entry, facts)
+                ? ledger.failed(entry.stage(), facts.now())
+                : ledger.retried(entry.stage(), facts.now());
         return new Settled(entry.stage(), next, Reasons.REPORT_LOST, lost.message());
+    }
+
+    /** A full vacuum holds everybody up: never a second one without being asked. */
+    private static boolean isOnce(Entry entry, MigrationFacts facts) {
+        return entry.stage() == Stage.VACUUM && facts.spec().fullVacuum();
     }
 
     private static Settled ended(StageLedger ledger, Entry entry, StageReport report, Instant now) {
@@ -308,7 +312,8 @@ public record MigrationDecision(
                 return facts.run()
                         .filter(run -> settled.isEmpty())
                         .map(run -> watched(run))
-                        .orElseGet(() -> start(ledger, entry));
+                        .orElseGet(
+                                () -> isOnce(entry, facts) && refused().isEmpty() ? gone(entry) : start(ledger, entry));
             }
             Instant due = entry.due(facts.now());
             if (due.isAfter(facts.now())) {
@@ -324,11 +329,26 @@ public record MigrationDecision(
                     : waiting(WATCH);
         }
 
+        /** It may never have been made; but if it was, whatever it did is done. */
+        private MigrationDecision gone(Entry entry) {
+            Settled end = lost(
+                    ledger,
+                    entry,
+                    new StageRun.Lost(
+                            "the Job of the full vacuum is gone, and nobody knows how it ended: to vacuum again, set spec.suspend to true and back to false"),
+                    facts);
+            return new Chain(facts, end.ledger(), Optional.of(end)).decide();
+        }
+
+        /** Why the API server didn't take the Job that was asked for last, if it didn't. */
+        private Optional<Condition> refused() {
+            return Optional.ofNullable(facts.before().get(MigrationState.RECONCILING))
+                    .filter(condition -> condition.reason().equals(Reasons.JOB_REFUSED));
+        }
+
         private MigrationDecision start(StageLedger started, Entry entry) {
             // The refusal of a Job that is asked for once more stays until it is taken, or the status would flap.
-            Optional<Condition> refused = Optional.ofNullable(facts.before().get(MigrationState.RECONCILING))
-                    .filter(condition -> condition.reason().equals(Reasons.JOB_REFUSED))
-                    .filter(condition -> started.equals(facts.ledger()));
+            Optional<Condition> refused = refused().filter(condition -> started.equals(facts.ledger()));
             return at(
                     new Action.Start(entry.stage(), entry.attempts()),
                     started,

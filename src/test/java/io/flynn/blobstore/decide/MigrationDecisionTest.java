@@ -22,6 +22,7 @@ import io.flynn.blobstore.decide.MigrationDecision.Action;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Nothing;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Start;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Stop;
+import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Target;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.Migrations.Given;
@@ -224,6 +225,37 @@ class MigrationDecisionTest {
                     "Complete",
                     "Done",
                     "Complete"),
+            new Case(
+                    "full vacuum's Job is gone",
+                    running(VACUUM).spec(FULL_VACUUM),
+                    new Nothing(),
+                    "Complete",
+                    "Done",
+                    "Complete"),
+            new Case(
+                    "full vacuum's Job is gone, spec changed",
+                    at(PLAN).then(running(VACUUM).spec(FULL_VACUUM).decide())
+                            .spec(FULL_VACUUM)
+                            .changed(),
+                    new Start(VACUUM, 2),
+                    "Reconciling",
+                    "Running",
+                    "Vacuuming"),
+            new Case(
+                    "full vacuum's Job was refused",
+                    at(PLAN).then(at(VACUUM).spec(FULL_VACUUM).decide().refused("quota exceeded"))
+                            .spec(FULL_VACUUM),
+                    new Start(VACUUM, 1),
+                    "Reconciling",
+                    "JobRefused",
+                    "Vacuuming"),
+            new Case(
+                    "full vacuum was suspended, and its Job is gone",
+                    running(VACUUM).spec(new Spec(false, true, false, true, true, true)),
+                    new Nothing(),
+                    "Suspended",
+                    "Suspended",
+                    "Suspended"),
             new Case(
                     "another vacuum's report lost",
                     lost(VACUUM),

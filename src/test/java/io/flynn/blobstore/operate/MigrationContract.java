@@ -1,5 +1,6 @@
 package io.flynn.blobstore.operate;
 
+import static io.flynn.blobstore.decide.Stage.CLEAN;
 import static io.flynn.blobstore.decide.Stage.COPY;
 import static io.flynn.blobstore.decide.Stage.PLAN;
 import static io.flynn.blobstore.decide.Stage.VACUUM;
@@ -423,6 +424,57 @@ abstract class MigrationContract {
     }
 
     @Test
+    void migrationThatNeedsAPersonLetsTheNextOneGo() {
+        node.on(COPY, new Works());
+        migration("first", "podTemplate: {metadata: {labels: {app: blobstore}}}");
+        soon(() -> assertThat(holding("first")).isEqualTo("Stalled"));
+        migration("second", "");
+        soon(() -> assertThat(condition("second", "Reconciling").getMessage()).isEqualTo("the copy stage is running"));
+        assertThat(holding("first")).isEqualTo("Stalled");
+
+        edit("first", "podTemplate", Map.of());
+        soon(() -> assertThat(condition("first", "Reconciling"))
+                .returns("True", Condition::getStatus)
+                .returns("AnotherMigration", Condition::getReason));
+        assertThat(jobs("copy")).hasSize(1);
+
+        node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
+        soon(() -> assertThat(holding("second")).isEqualTo("Complete"));
+        soon(() -> assertThat(holding("first")).isEqualTo("Complete"));
+    }
+
+    @Test
+    void cleanUpThatIsNoLongerAskedForIsStopped() {
+        node.on(CLEAN, new Works());
+        migration("m", "");
+        soon(() -> assertThat(condition("m", "Reconciling").getMessage()).isEqualTo("the clean stage is running"));
+
+        edit("m", "sourceCleanup", Map.of("policy", "Retain"));
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(jobs("clean")).isEmpty();
+        assertThat(condition("m", "SourceCleaned").getReason()).isEqualTo("NotRequested");
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify", "clean");
+    }
+
+    @Test
+    void fullVacuumWhoseJobIsGoneIsNotRepeatedUnasked() {
+        node.on(VACUUM, new Works());
+        migration("m", "vacuum: {mode: Full}");
+        soon(() -> assertThat(condition("m", "Reconciling").getMessage()).isEqualTo("the vacuum stage is running"));
+
+        client.resource(jobs("vacuum").getFirst())
+                .withPropagationPolicy(DeletionPropagation.BACKGROUND)
+                .delete();
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(condition("m", "SpaceReclaimed"))
+                .returns("False", Condition::getStatus)
+                .returns("ReportLost", Condition::getReason);
+        assertThat(jobs("vacuum")).isEmpty();
+    }
+
+    @Test
     void targetThatIsTakenAwayStopsTheCopyAtOnce() {
         node.on(COPY, new Works());
         migration("m", "");
@@ -627,7 +679,7 @@ abstract class MigrationContract {
                 .getArgs();
     }
 
-    private void edit(String migration, String field, boolean value) {
+    private void edit(String migration, String field, Object value) {
         client.genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobMigration")
                 .withName(migration)
                 .edit(resource -> {
