@@ -315,14 +315,33 @@ public record BackendDecision(
                 && found.defaultBackend().isEmpty();
         boolean givesDefault = facts.wanted().isDefault() && !(action instanceof DropDefault) && !lost;
         return new Memory(
-                action instanceof Configure ? hash(facts) : before.applied(),
+                applied(facts, action),
                 action instanceof Settle ? hash(facts) : before.lastGood(),
-                givesDefault && (action instanceof MakeDefault || before.defaultGiven()),
+                givesDefault && (action instanceof MakeDefault || before.defaultGiven() || isOurDefault(facts)),
                 before.verified(),
                 facts.inUse(),
                 reversals(facts, reversed && (again || (flapping && !before.flapping()))),
                 flapping,
                 before.removing() || action instanceof BackendAction.Remove);
+    }
+
+    /** The status that was to say it may have been lost, together with the operator: what stands in the Deployment says it too. */
+    private static String applied(BackendFacts facts, BackendAction action) {
+        if (action instanceof Configure) {
+            return hash(facts);
+        }
+        String before = facts.memory().applied();
+        if (!(facts.workload() instanceof Live live) || !live.complete()) {
+            return before;
+        }
+        boolean unknownAndGoing = before.isEmpty() && facts.deletion().isPresent();
+        return live.hash().equals(hash(facts)) || unknownAndGoing ? live.hash() : before;
+    }
+
+    private static boolean isOurDefault(BackendFacts facts) {
+        return facts.workload() instanceof Live live
+                && live.defaultIsOurs()
+                && live.defaultBackend().equals(facts.wanted().backendName());
     }
 
     private static List<Instant> reversals(BackendFacts facts, boolean another) {

@@ -9,6 +9,7 @@ import io.flynn.blobstore.decide.BackendAction.Probe;
 import io.flynn.blobstore.decide.BackendAction.Release;
 import io.flynn.blobstore.decide.BackendAction.Remove;
 import io.flynn.blobstore.decide.BackendFacts.Deletion;
+import io.flynn.blobstore.decide.BackendFacts.Memory;
 import io.flynn.blobstore.decide.BackendFacts.ProbeRun;
 import io.flynn.blobstore.decide.BackendFacts.Rival;
 import io.flynn.blobstore.decide.BackendFacts.Wanted;
@@ -51,12 +52,16 @@ final class BackendRemoval {
         };
     }
 
+    /** Whether no row can use the backend, since no pod ever had it: neither the Deployment nor the status knows of it. */
     private static boolean isUntouched(BackendFacts facts) {
         boolean absent = switch (facts.workload()) {
             case Missing missing -> true;
-            case Live live -> live.hash().isEmpty();
+            case Live live ->
+                live.hash().isEmpty()
+                        && live.pods().stream().allMatch(pod -> pod.hash().isEmpty());
         };
-        return absent && facts.memory().applied().isEmpty();
+        Memory memory = facts.memory();
+        return absent && memory.applied().isEmpty() && memory.lastGood().isEmpty() && !memory.defaultGiven();
     }
 
     private static BackendStep missing(Wanted wanted, Deletion deletion) {

@@ -105,9 +105,13 @@ final class BackendActions {
     }
 
     private void release(BackendAction.Release release) {
-        String applied = seen.facts().memory().applied();
-        if (release.withSecrets() && !applied.isEmpty()) {
-            secrets().deleteAll(seen.fields().secretName(applied));
+        if (release.withSecrets()) {
+            // The wanted one too: it may have been made by an operator that died before it changed the Deployment.
+            Stream.of(hashOrEmpty(), seen.facts().memory().applied())
+                    .filter(hash -> !hash.isEmpty())
+                    .distinct()
+                    .map(seen.fields()::secretName)
+                    .forEach(secrets()::deleteAll);
         }
     }
 

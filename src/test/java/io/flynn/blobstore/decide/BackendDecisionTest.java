@@ -469,6 +469,24 @@ class BackendDecisionTest {
                     "Reconciling",
                     Reasons.REMOVING),
             new Case(
+                    "never configured as far as is known, but a pod has it",
+                    created().pods(new Pod("", ""), new Pod(NEW, "")).deleted(),
+                    new Probe(1, true),
+                    "Reconciling",
+                    Reasons.REMOVING),
+            new Case(
+                    "never configured as far as is known, but the template has it",
+                    created().template(NEW).deleted(),
+                    new Probe(1, true),
+                    "Reconciling",
+                    Reasons.REMOVING),
+            new Case(
+                    "it was in every pod once, and the rest is forgotten",
+                    created().lastGood(NEW).deleted(),
+                    new Probe(1, true),
+                    "Reconciling",
+                    Reasons.REMOVING),
+            new Case(
                     "namespace terminates",
                     ready().deleted(new Deletion(false, true, Optional.empty(), List.of())),
                     new Release(false),
@@ -680,6 +698,19 @@ class BackendDecisionTest {
         BackendDecision decision = BackendDecision.decide(
                 rolledOut().template("").reversals(30, 601).facts());
         assertThat(decision.memory().reversals()).containsExactly(BackendScene.NOW.minusSeconds(30), BackendScene.NOW);
+    }
+
+    @Test
+    void whatALostStatusWasToSayIsReadOffTheDeployment() {
+        BackendFacts.Memory memory =
+                BackendDecision.decide(ready().forgotten().facts()).memory();
+        assertThat(memory.applied()).isEqualTo(NEW);
+        assertThat(memory.defaultGiven()).isTrue();
+
+        BackendScene keyIsGone = ready().forgotten()
+                .noCredentials(Obstacle.waiting(Reasons.SECRET_MISSING, "no Secret"))
+                .deleted();
+        assertThat(BackendDecision.decide(keyIsGone.facts()).memory().applied()).isEqualTo(NEW);
     }
 
     @Test

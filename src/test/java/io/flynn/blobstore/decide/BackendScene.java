@@ -245,6 +245,14 @@ final class BackendScene {
         return this;
     }
 
+    /** No status says what was done. */
+    BackendScene forgotten() {
+        applied = "";
+        lastGood = "";
+        defaultGiven = false;
+        return this;
+    }
+
     BackendScene verified() {
         verified = true;
         return this;

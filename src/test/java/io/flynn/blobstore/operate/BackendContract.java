@@ -23,6 +23,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.awaitility.core.ThrowingRunnable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,7 +36,7 @@ abstract class BackendContract {
             "BACKEND_S3MAIN_ACCESS_KEY_ID<-s3main-config-HASH",
             "BACKEND_S3MAIN_SECRET_ACCESS_KEY<-s3main-config-HASH");
 
-    private BackendWorld world;
+    BackendWorld world;
     private Operator operator;
 
     /** For the test itself. */
@@ -50,12 +51,20 @@ abstract class BackendContract {
         startOperator();
     }
 
-    private void startOperator() {
+    void stopOperator() {
+        operator.stop();
+    }
+
+    void startOperator() {
+        startOperator(connectOperator());
+    }
+
+    void startOperator(KubernetesClient client) {
         OperatorSettings settings = OperatorSettings.of(
                 Map.of("BLOBSTORE_IMAGE", "blobstore:test", "BLOBSTORE_WATCH_NAMESPACE", world.namespace),
                 "default",
                 "test");
-        operator = new Operator(configuration -> configuration.withKubernetesClient(connectOperator()));
+        operator = new Operator(configuration -> configuration.withKubernetesClient(client));
         operator.register(
                 new BackendReconciler(settings, InstantSource.system()),
                 controller -> controller.settingNamespaces(world.namespace));
@@ -149,10 +158,7 @@ abstract class BackendContract {
                 backend -> backend.setSpec(
                         world.backendOf(spec("s3main", "default: false")).getSpec()));
         // Whoever waits for the other's spec looks again within a minute; a Deployment's event is sooner.
-        await().pollInterval(Duration.ofMillis(500)).untilAsserted(() -> {
-            touchDeployment();
-            assertThat(world.environment()).contains("DEFAULT_BACKEND=s3dr");
-        });
+        touchDeploymentUntil(() -> assertThat(world.environment()).contains("DEFAULT_BACKEND=s3dr"));
         assertThat(managers()).doesNotHaveDuplicates();
     }
 
@@ -304,8 +310,7 @@ abstract class BackendContract {
                     backend.getMetadata().setAnnotations(Map.of(BlobstoreBackend.FORCE_DELETE_ANNOTATION, "3"));
                     return backend;
                 });
-        touchDeployment();
-        awaitEnvironment("PGHOST=database", List.of());
+        touchDeploymentUntil(() -> assertThat(world.environment()).containsExactly("PGHOST=database"));
         world.roll();
         await().untilAsserted(() -> assertThat(world.find("s3main")).isEmpty());
         assertThat(world.configSecrets(world.client)).isEmpty();
@@ -456,7 +461,7 @@ abstract class BackendContract {
                 .toList();
     }
 
-    private String secretInUse() {
+    String secretInUse() {
         return live().getSpec().getTemplate().getSpec().getContainers().getFirst().getEnv().stream()
                 .filter(entry -> entry.getName().equals("BACKEND_S3MAIN"))
                 .findFirst()
@@ -485,7 +490,7 @@ abstract class BackendContract {
         return condition(backend, type);
     }
 
-    private Condition condition(String backend, String type) {
+    Condition condition(String backend, String type) {
         return world
                 .find(backend)
                 .map(BlobstoreBackend::getStatus)
@@ -534,6 +539,14 @@ abstract class BackendContract {
                     deployment.getMetadata().setLabels(Map.of("touched", Long.toString(System.nanoTime())));
                     return deployment;
                 });
+    }
+
+    /** The operator may hear of the Deployment before it hears of what was changed before it. */
+    private void touchDeploymentUntil(ThrowingRunnable assertion) {
+        await().pollInterval(Duration.ofMillis(500)).untilAsserted(() -> {
+            touchDeployment();
+            assertion.run();
+        });
     }
 
     /** Nothing is written any more, although the operator looks. */

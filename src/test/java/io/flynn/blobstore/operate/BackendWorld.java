@@ -207,6 +207,20 @@ final class BackendWorld {
         observed(2);
     }
 
+    boolean isRolledOut() {
+        Deployment live = live();
+        var wanted = live.getSpec().getTemplate().getSpec().getContainers();
+        return Objects.equals(
+                        live.getStatus().getObservedGeneration(),
+                        live.getMetadata().getGeneration())
+                && deploymentPods().stream()
+                        .allMatch(pod -> pod.getSpec()
+                                .getContainers()
+                                .getFirst()
+                                .getEnv()
+                                .equals(wanted.getFirst().getEnv()));
+    }
+
     /** One pod is new, one is as it was. */
     void rollHalf() {
         client.resource(deploymentPods().getFirst()).withGracePeriod(0).delete();
