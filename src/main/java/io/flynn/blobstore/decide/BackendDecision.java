@@ -60,6 +60,15 @@ public record BackendDecision(
         BackendStep step = facts.deletion()
                 .map(deletion -> BackendRemoval.step(facts, deletion))
                 .orElseGet(() -> step(facts));
+        return of(facts, step);
+    }
+
+    /** What is to be said, and remembered, when the action that was decided is refused: nothing was done, and this is why. */
+    public static BackendDecision refused(BackendFacts facts, Obstacle refusal) {
+        return of(facts, BackendStep.held(refusal));
+    }
+
+    private static BackendDecision of(BackendFacts facts, BackendStep step) {
         boolean suspended = facts.wanted().suspended() && facts.deletion().isEmpty();
         BackendAction action = suspended ? new None() : step.action();
         return new BackendDecision(

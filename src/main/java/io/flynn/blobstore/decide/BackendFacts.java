@@ -82,7 +82,7 @@ public record BackendFacts(
          * @param replicas that are wanted
          * @param observed whether the Deployment's controller has seen the newest template
          * @param available whether as many pods as wanted answer
-         * @param stuck the controller's message when its deadline passed
+         * @param stuck the controller's message when its deadline passed, with the newest template
          * @param hash of this backend's configuration in the template; empty if there is none
          * @param complete whether the template has all of it, in the one container
          * @param location where rows of this backend have their bytes, as far as it is known: that of the wanted configuration

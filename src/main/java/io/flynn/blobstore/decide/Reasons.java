@@ -114,6 +114,8 @@ public final class Reasons {
     public static final String POD_NOT_STARTED = "PodNotStarted";
     /** The API server refuses the Job; its own words say why. */
     public static final String JOB_REFUSED = "JobRefused";
+    /** The API server refuses a change of the Deployment, or the Secret for it; its own words say why. */
+    public static final String CHANGE_REFUSED = "ChangeRefused";
     /** The API server doesn't answer the operator, or refuses what it needs. */
     public static final String API_FAILURE = "ApiFailure";
     /** The stage ended without saying how; it runs again. */

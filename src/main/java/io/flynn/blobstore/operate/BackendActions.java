@@ -11,6 +11,8 @@ import io.flynn.blobstore.decide.BackendEnvironment.Encoded;
 import io.flynn.blobstore.decide.BackendFacts.Credentials;
 import io.flynn.blobstore.decide.BackendFacts.Memory;
 import io.flynn.blobstore.decide.BackendFacts.Workload.Live;
+import io.flynn.blobstore.decide.Obstacle;
+import io.flynn.blobstore.decide.Reasons;
 import java.net.HttpURLConnection;
 import java.util.Comparator;
 import java.util.List;
@@ -36,11 +38,27 @@ final class BackendActions {
         this.seen = seen;
     }
 
-    /** @throws KubernetesClientException 409 if somebody else wrote meanwhile */
-    void carryOut(BackendAction action) {
+    /**
+     * @return why the API server doesn't take the action, if it doesn't
+     * @throws KubernetesClientException 409 if somebody else wrote meanwhile; any other if the API server can't be asked, or is
+     *     too busy
+     */
+    Optional<Obstacle> carryOut(BackendAction action) {
+        if (action instanceof BackendAction.Probe probe) {
+            return probe(probe);
+        }
+        try {
+            change(action);
+            return Optional.empty();
+        } catch (KubernetesClientException refusal) {
+            return Optional.of(obstacle(refusal));
+        }
+    }
+
+    private void change(BackendAction action) {
         switch (action) {
             case BackendAction.None none -> {}
-            case BackendAction.Probe probe -> probe(probe);
+            case BackendAction.Probe probe -> throw new IllegalArgumentException("a probe changes nothing");
             case BackendAction.Configure configure -> configure();
             case BackendAction.Settle settle -> secrets().prune(seen.fields().secretName(hash()));
             case BackendAction.MakeDefault makeDefault -> writer().makeDefault(deployment(), seen.container());
@@ -50,7 +68,24 @@ final class BackendActions {
         }
     }
 
-    private void probe(BackendAction.Probe probe) {
+    private Obstacle obstacle(KubernetesClientException refusal) {
+        Optional<ApiFailures.FieldConflict> conflict = ApiFailures.fieldConflict(refusal);
+        if (conflict.isPresent()) {
+            return Obstacle.person(
+                    Reasons.FIELD_CONFLICT,
+                    "%s in Deployment \"%s\" is set by \"%s\": remove it there, or set spec.workload.takeOwnership to true"
+                            .formatted(
+                                    conflict.get().field(),
+                                    resource.getSpec().workload().name(),
+                                    conflict.get().manager()));
+        }
+        if (refusal.getCode() == HttpURLConnection.HTTP_CONFLICT) {
+            throw refusal;
+        }
+        return Obstacle.waiting(Reasons.CHANGE_REFUSED, ApiFailures.refusal(refusal));
+    }
+
+    private Optional<Obstacle> probe(BackendAction.Probe probe) {
         String settingsOnly = seen.encoded().map(Encoded::settings).orElseGet(() -> "backend=s3");
         StageJob job = ProbeJob.build(
                 resource, seen.fields(), probe, settingsOnly, hashOrEmpty(), deployment(), settings.image());
@@ -59,13 +94,29 @@ final class BackendActions {
         }
         try {
             client.resource(built.job()).create();
-        } catch (KubernetesClientException e) {
-            // Our cache of Jobs is behind: this attempt is there already.
-            if (e.getCode() != HttpURLConnection.HTTP_CONFLICT) {
-                throw e;
+        } catch (KubernetesClientException refusal) {
+            String name = built.job().getMetadata().getName();
+            if (refusal.getCode() != HttpURLConnection.HTTP_CONFLICT) {
+                return Optional.of(Obstacle.waiting(Reasons.JOB_REFUSED, ApiFailures.refusal(refusal)));
+            }
+            // Our cache of Jobs is behind, and this attempt is there already; or somebody else has the name.
+            if (!isOurs(name)) {
+                return Optional.of(Obstacle.waiting(
+                        Reasons.JOB_REFUSED, "Job %s exists and isn't this backend's: delete it".formatted(name)));
             }
         }
         deleteOldJobs();
+        return Optional.empty();
+    }
+
+    private boolean isOurs(String job) {
+        Job found = client.batch()
+                .v1()
+                .jobs()
+                .inNamespace(resource.getMetadata().getNamespace())
+                .withName(job)
+                .get();
+        return found != null && StageJob.isOwnedBy(found, resource);
     }
 
     private void deleteOldJobs() {

@@ -136,9 +136,13 @@ public final class BackendReconciler implements Reconciler<BlobstoreBackend>, Cl
                 .list(resource.getMetadata().getNamespace())
                 .toList();
         BackendObservation seen = new BackendGatherer(client, settings, clock).gather(resource, jobs, others);
-        BackendDecision decision = BackendDecision.decide(seen.facts());
+        BackendDecision wanted = BackendDecision.decide(seen.facts());
+        BackendDecision decision;
         try {
-            new BackendActions(client, settings, resource, seen).carryOut(decision.action());
+            decision = new BackendActions(client, settings, resource, seen)
+                    .carryOut(wanted.action())
+                    .map(refusal -> BackendDecision.refused(seen.facts(), refusal))
+                    .orElse(wanted);
         } catch (KubernetesClientException e) {
             if (e.getCode() == HttpURLConnection.HTTP_CONFLICT) {
                 return Optional.empty();

@@ -19,7 +19,7 @@ final class DeploymentIntent {
 
     /** A backend's variables, each from its Secret, and the annotation that tells pods with them from pods without. */
     static Deployment entries(Deployment live, String container, BackendFields fields, String hash) {
-        return new DeploymentBuilder(nothing(live))
+        return new DeploymentBuilder(named(live))
                 .withNewSpec()
                 .withNewTemplate()
                 .withNewMetadata()
@@ -38,7 +38,7 @@ final class DeploymentIntent {
                 .withName(BackendEnvironment.DEFAULT_VARIABLE)
                 .withValue(fields.backend().value())
                 .build();
-        return new DeploymentBuilder(nothing(live))
+        return new DeploymentBuilder(named(live))
                 .withNewSpec()
                 .withNewTemplate()
                 .withNewSpec()
@@ -49,8 +49,16 @@ final class DeploymentIntent {
                 .build();
     }
 
-    /** Takes everything away that the manager had said. */
+    /** Takes everything away that the manager had said, if the Deployment still is what was looked at. */
     static Deployment nothing(Deployment live) {
+        return new DeploymentBuilder(named(live))
+                .editMetadata()
+                .withResourceVersion(live.getMetadata().getResourceVersion())
+                .endMetadata()
+                .build();
+    }
+
+    private static Deployment named(Deployment live) {
         return new DeploymentBuilder()
                 .withNewMetadata()
                 .withName(live.getMetadata().getName())

@@ -11,7 +11,8 @@ import java.util.Optional;
 
 /**
  * Changes a Deployment that is somebody else's: by server-side apply under managers of our own, never forced unless the
- * custom resource says so. A conflict that appeared since the Deployment was looked at fails with 409 or 422, and is seen next time.
+ * custom resource says so. A conflict that appeared since the Deployment was looked at fails with 409 or 422, and is seen next time;
+ * what takes away fails with 409 whatever appeared, since another backend may just have said what our common manager would unsay.
  */
 final class DeploymentWriter {
 

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** Who holds what an environment variable of a Deployment's container is set to, as {@code managedFields} says. */
+/** Who holds what an environment variable of a Deployment's container, or an annotation of its pods, is set to, as {@code managedFields} says. */
 final class FieldManagers {
 
     private FieldManagers() {}
@@ -22,6 +22,18 @@ final class FieldManagers {
                 .toList();
     }
 
+    static List<String> ofAnnotation(Deployment deployment, String annotation) {
+        return entries(deployment)
+                .filter(entry -> template(entry)
+                        .flatMap(fields -> child(fields, "f:metadata"))
+                        .flatMap(fields -> child(fields, "f:annotations"))
+                        .filter(fields -> fields.containsKey("f:" + annotation))
+                        .isPresent())
+                .map(ManagedFieldsEntry::getManager)
+                .distinct()
+                .toList();
+    }
+
     private static Stream<ManagedFieldsEntry> entries(Deployment deployment) {
         return Optional.ofNullable(deployment.getMetadata().getManagedFields()).stream()
                 .flatMap(List::stream)
@@ -30,10 +42,7 @@ final class FieldManagers {
     }
 
     private static boolean holds(ManagedFieldsEntry entry, String container, String variable) {
-        return Optional.ofNullable(entry.getFieldsV1())
-                .map(FieldsV1::getAdditionalProperties)
-                .flatMap(fields -> child(fields, "f:spec"))
-                .flatMap(fields -> child(fields, "f:template"))
+        return template(entry)
                 .flatMap(fields -> child(fields, "f:spec"))
                 .flatMap(fields -> child(fields, "f:containers"))
                 .flatMap(fields -> child(fields, key(container)))
@@ -41,6 +50,13 @@ final class FieldManagers {
                 .flatMap(fields -> child(fields, key(variable)))
                 .filter(fields -> fields.containsKey("f:value") || fields.containsKey("f:valueFrom"))
                 .isPresent();
+    }
+
+    private static Optional<Map<?, ?>> template(ManagedFieldsEntry entry) {
+        return Optional.ofNullable(entry.getFieldsV1())
+                .map(FieldsV1::getAdditionalProperties)
+                .flatMap(fields -> child(fields, "f:spec"))
+                .flatMap(fields -> child(fields, "f:template"));
     }
 
     private static String key(String name) {

@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Reads off a Deployment and its pods how far one backend is in it: from the fields alone, never from memory. Pure. */
@@ -53,17 +54,18 @@ final class LiveWorkload {
         int replicas = Objects.requireNonNullElse(deployment.getSpec().getReplicas(), 1);
         DeploymentStatus status = Objects.requireNonNullElseGet(deployment.getStatus(), DeploymentStatus::new);
         long generation = generation(deployment);
+        boolean observed = Objects.requireNonNullElse(status.getObservedGeneration(), 0L) >= generation;
         String hash = templateHash();
         return new Live(
                 unclear,
                 generation,
                 replicas,
-                Objects.requireNonNullElse(status.getObservedGeneration(), 0L) >= generation,
+                observed,
                 Objects.requireNonNullElse(status.getAvailableReplicas(), 0) >= replicas,
                 Boolean.TRUE.equals(deployment.getSpec().getPaused()),
                 deployment.getSpec().getStrategy() != null
                         && "Recreate".equals(deployment.getSpec().getStrategy().getType()),
-                stuck(status),
+                observed ? stuck(status) : Optional.empty(),
                 hash,
                 !hash.isEmpty() && hash(List.of(container), annotations()).equals(hash),
                 location,
@@ -141,10 +143,23 @@ final class LiveWorkload {
     }
 
     private List<Rival> rivals(Container container, String wanted, boolean going) {
-        return container.getEnv().stream()
+        Stream<Rival> ofEntries = container.getEnv().stream()
                 .filter(entry -> fields.variables().contains(entry.getName()))
-                .flatMap(entry -> rival(container, entry, wanted, going).stream())
-                .toList();
+                .flatMap(entry -> rival(container, entry, wanted, going).stream());
+        // An annotation that stays behind when the backend goes does no harm.
+        Optional<Rival> ofAnnotation = going ? Optional.empty() : annotationRival(wanted);
+        return Stream.concat(ofEntries, ofAnnotation.stream()).toList();
+    }
+
+    private Optional<Rival> annotationRival(String wanted) {
+        String value = annotations().get(fields.annotation());
+        if (value == null || wanted.isEmpty() || value.equals(wanted)) {
+            return Optional.empty();
+        }
+        return FieldManagers.ofAnnotation(deployment, fields.annotation()).stream()
+                .filter(manager -> !manager.equals(fields.manager()))
+                .findFirst()
+                .map(manager -> new Rival("annotation " + fields.annotation(), manager));
     }
 
     private Optional<Rival> rival(Container container, EnvVar entry, String wanted, boolean going) {

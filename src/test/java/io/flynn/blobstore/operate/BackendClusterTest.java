@@ -4,6 +4,7 @@ import static io.flynn.blobstore.operate.BackendWorld.passed;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.client.KubernetesClient;
+import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.testkit.cluster.ApiCall;
 import io.flynn.blobstore.testkit.cluster.ApiCalls;
 import io.flynn.blobstore.testkit.cluster.LocalCluster;
@@ -60,6 +61,24 @@ class BackendClusterTest extends BackendContract {
         assertThat(world.environment()).containsExactly("PGHOST=database");
         assertThat(world.configSecrets(client)).isEmpty();
         assertThat(mortals).isGreaterThan(12);
+    }
+
+    @Test
+    void aChangeThatAWebhookRefusesIsACondition() {
+        cluster.calls()
+                .failNext(
+                        3,
+                        403,
+                        call -> isWrite("operator", call) && call.resource().equals("deployments"));
+        world.secret().deployment().backend();
+        world.end(awaitProbe(), passed(0));
+        assertThat(awaitReason("s3main", "Reconciling", "True", Reasons.CHANGE_REFUSED)
+                        .getMessage())
+                .isEqualTo("injected failure");
+        assertThat(world.find("s3main").orElseThrow().getStatus().configSecret())
+                .as("nothing is said to be done that isn't")
+                .isNull();
+        touchDeploymentUntil(() -> assertThat(world.environment()).hasSize(4));
     }
 
     private void dieUntil(BooleanSupplier done) throws InterruptedException {

@@ -4,6 +4,7 @@ import static io.flynn.blobstore.operate.BackendWorld.failed;
 import static io.flynn.blobstore.operate.BackendWorld.passed;
 import static io.flynn.blobstore.operate.BackendWorld.spec;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.fabric8.kubernetes.api.model.Condition;
@@ -375,6 +376,93 @@ abstract class BackendContract {
     }
 
     @Test
+    void anAnnotationOfSomebodyElseIsAConflictThatNamesItsManager() {
+        world.secret().deployment();
+        Deployment theirs = new io.fabric8.kubernetes.api.model.apps.DeploymentBuilder()
+                .withNewMetadata()
+                .withName("blobstore")
+                .withNamespace(world.namespace)
+                .endMetadata()
+                .withNewSpec()
+                .withNewTemplate()
+                .withNewMetadata()
+                .addToAnnotations("config.blobstore.flynn.io/s3main", "0123456789")
+                .endMetadata()
+                .endTemplate()
+                .endSpec()
+                .build();
+        world.client.resource(theirs).fieldManager("argocd").serverSideApply();
+        world.backend();
+        Condition stalled = awaitReason("s3main", "Stalled", "True", Reasons.FIELD_CONFLICT);
+        assertThat(stalled.getMessage())
+                .contains("config.blobstore.flynn.io/s3main", "\"argocd\"", "spec.workload.takeOwnership");
+        assertThat(world.running()).isEmpty();
+    }
+
+    @Test
+    void aJobThatTheApiServerRefusesIsACondition() {
+        world.secret()
+                .deployment()
+                .backend(spec("s3main", "podTemplate: {metadata: {labels: {team: \"not a label\"}}}"));
+        Condition refused = awaitReason("s3main", "Reconciling", "True", Reasons.JOB_REFUSED);
+        assertThat(refused.getMessage()).contains("not a label");
+    }
+
+    @Test
+    void aJobOfSomebodyElseIsNotOurs() {
+        world.secret().deployment();
+        // Suspended, so that nothing is done before the name is taken.
+        world.backend(spec("s3main", "suspend: true"));
+        awaitReason("s3main", "Suspended", "True", Reasons.SUSPENDED);
+        String uid = world.find("s3main").orElseThrow().getMetadata().getUid();
+        world.client
+                .resource(new io.fabric8.kubernetes.api.model.batch.v1.JobBuilder()
+                        .withNewMetadata()
+                        .withName(StageJob.name(uid, io.flynn.blobstore.decide.Stage.PROBE, 1))
+                        .withNamespace(world.namespace)
+                        .endMetadata()
+                        .withNewSpec()
+                        .withNewTemplate()
+                        .withNewSpec()
+                        .withRestartPolicy("Never")
+                        .addNewContainer()
+                        .withName("other")
+                        .withImage("other:1")
+                        .endContainer()
+                        .endSpec()
+                        .endTemplate()
+                        .endSpec()
+                        .build())
+                .create();
+        edit(
+                "s3main",
+                backend -> backend.setSpec(world.backendOf(spec("s3main")).getSpec()));
+        Condition refused = awaitReason("s3main", "Reconciling", "True", Reasons.JOB_REFUSED);
+        assertThat(refused.getMessage()).contains(uid + "-probe-1", "isn't this backend's", "delete it");
+    }
+
+    /** Another backend may have become the default since: under the manager that both have. */
+    @Test
+    void nothingIsTakenAwayFromADeploymentThatChangedSinceItWasLookedAt() {
+        world.deployment();
+        BackendFields fields = new BackendFields("s3main", new io.flynn.blobstore.blob.BackendName("s3main"));
+        DeploymentWriter writer = new DeploymentWriter(world.client, fields, false);
+        writer.makeDefault(live(), "blobstore");
+        Deployment seen = live();
+        touchDeployment();
+        for (java.util.function.BiConsumer<Deployment, String> takesAway :
+                List.<java.util.function.BiConsumer<Deployment, String>>of(writer::dropDefault, writer::remove)) {
+            assertThatThrownBy(() -> takesAway.accept(seen, "blobstore"))
+                    .isInstanceOfSatisfying(
+                            io.fabric8.kubernetes.client.KubernetesClientException.class,
+                            failure -> assertThat(failure.getCode()).isEqualTo(409));
+        }
+        assertThat(world.environment()).contains("DEFAULT_BACKEND=s3main");
+        writer.dropDefault(live(), "blobstore");
+        assertThat(world.environment()).containsExactly("PGHOST=database");
+    }
+
+    @Test
     void twoContainersNeedAName() {
         world.secret().deployment();
         world.client
@@ -471,7 +559,7 @@ abstract class BackendContract {
                 .getName();
     }
 
-    private Job awaitProbe() {
+    Job awaitProbe() {
         await().untilAsserted(() -> assertThat(world.running()).isNotEmpty());
         return world.running().getFirst();
     }
@@ -482,7 +570,7 @@ abstract class BackendContract {
         await().untilAsserted(() -> assertThat(world.environment()).containsExactlyElementsOf(expected));
     }
 
-    private Condition awaitReason(String backend, String type, String status, String reason) {
+    Condition awaitReason(String backend, String type, String status, String reason) {
         await().untilAsserted(() -> assertThat(condition(backend, type))
                 .extracting(Condition::getStatus, Condition::getReason)
                 .as(() -> "status: " + world.find(backend).map(BlobstoreBackend::getStatus))
@@ -542,7 +630,7 @@ abstract class BackendContract {
     }
 
     /** The operator may hear of the Deployment before it hears of what was changed before it. */
-    private void touchDeploymentUntil(ThrowingRunnable assertion) {
+    void touchDeploymentUntil(ThrowingRunnable assertion) {
         await().pollInterval(Duration.ofMillis(500)).untilAsserted(() -> {
             touchDeployment();
             assertion.run();

@@ -74,6 +74,7 @@ final class BackendWorld {
                     .waitUntilCondition(
                             crd -> crd != null
                                     && crd.getStatus() != null
+                                    && crd.getStatus().getConditions() != null
                                     && crd.getStatus().getConditions().stream()
                                             .anyMatch(condition -> "Established".equals(condition.getType())
                                                     && "True".equals(condition.getStatus())),

@@ -52,17 +52,21 @@ final class BuiltInRules {
                     "\"%s\"".formatted(name),
                     "a lowercase RFC 1123 subdomain, no longer than " + longest));
         }
-        metadata.path("labels").properties().forEach(label -> {
-            String value = label.getValue().asText();
-            if (value.length() > LABEL_LENGTH_MAX || !LABEL_VALUE.matcher(value).matches()) {
-                causes.add(Cause.invalid("metadata.labels", "\"%s\"".formatted(value), "must be a valid label value"));
-            }
-        });
+        labels(metadata, "metadata.labels", causes);
         for (JsonNode owner : metadata.path("ownerReferences")) {
             for (String field : List.of("apiVersion", "kind", "name", "uid")) {
                 require(owner, field, "metadata.ownerReferences." + field, causes);
             }
         }
+    }
+
+    private static void labels(JsonNode metadata, String at, List<Cause> causes) {
+        metadata.path("labels").properties().forEach(label -> {
+            String value = label.getValue().asText();
+            if (value.length() > LABEL_LENGTH_MAX || !LABEL_VALUE.matcher(value).matches()) {
+                causes.add(Cause.invalid(at, "\"%s\"".formatted(value), "must be a valid label value"));
+            }
+        });
     }
 
     private static void job(JsonNode spec, JsonNode old, List<Cause> causes) {
@@ -91,6 +95,9 @@ final class BuiltInRules {
 
     private static void pod(JsonNode pod, String path, List<Cause> causes) {
         String at = path.isEmpty() ? "spec" : path + ".spec";
+        if (!path.isEmpty()) {
+            labels(pod.path("metadata"), path + ".labels", causes);
+        }
         JsonNode spec = pod.path("spec");
         Set<String> volumes = new HashSet<>();
         spec.path("volumes").forEach(volume -> volumes.add(Json.text(volume, "name")));
