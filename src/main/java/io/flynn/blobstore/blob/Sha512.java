@@ -7,7 +7,8 @@ import java.util.HexFormat;
 /** A SHA-512 digest: exactly 64 bytes. Immutable; equal when the bytes are. */
 public final class Sha512 {
 
-    private static final int LENGTH = 64;
+    /** Bytes. */
+    public static final int LENGTH = 64;
 
     private final byte[] bytes;
 

@@ -60,9 +60,12 @@ final class BlobMover {
 
     /** A blob too large for memory: streamed, unless it is found in place. */
     MoveDecision proveStreamed(BlobRow row) {
+        if (row.oid().isEmpty()) {
+            return new MoveDecision.Quarantine(MoveDecision.Fault.SOURCE_MISSING);
+        }
         Optional<BlobContent> recorded = row.sha512().isPresent()
                 ? row.sha512().map(digest -> new BlobContent(row.size(), digest))
-                : largeObjects.digest(row.oid().orElseThrow(), row.size());
+                : largeObjects.digest(row.oid().getAsLong(), row.size());
         Streamed source = new Streamed(row, recorded);
         Optional<BlobContent> inPlace = recorded.map(content -> ObjectKey.of(row.id(), content.sha512()))
                 .filter(key -> store.sizeOf(key).orElse(-1) == row.size())

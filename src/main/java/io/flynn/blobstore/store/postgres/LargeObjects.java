@@ -21,6 +21,9 @@ public final class LargeObjects {
     /** What one {@code lo_get} returns: larger ones cost the server page faults, smaller ones messages (measured). */
     private static final int CHUNK_BYTES = 256 * 1024;
 
+    /** No object has it (PostgreSQL manual, "Object Identifier Types"). */
+    private static final long NO_OID = 0;
+
     private final Database database;
 
     public LargeObjects(Database database) {
@@ -34,14 +37,15 @@ public final class LargeObjects {
      * Reads many small blobs in one statement. Of an object that is longer than its row says, one byte more than that is
      * read, so the difference shows.
      *
-     * @param rows with their large objects; together no more than fits in memory
-     * @return for each row its bytes, empty if the large object is not there
+     * @param rows together no more than fits in memory
+     * @return for each row its bytes, empty if the large object is not there, or the row names none
      * @throws StorageFailure if the database fails
      */
     public List<Bytes> readAll(List<BlobRow> rows) {
         String numbers = "(SELECT * FROM unnest('{%s}'::oid[], '{%s}'::int4[]) WITH ORDINALITY AS w(oid, most, n))"
                 .formatted(
-                        joined(rows, row -> row.oid().orElseThrow()), joined(rows, row -> Math.max(row.size(), 0) + 1));
+                        joined(rows, row -> row.oid().orElse(NO_OID)),
+                        joined(rows, row -> Math.max(row.size(), 0) + 1));
         String query = "SELECT CASE WHEN EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = w.oid)"
                 + " THEN lo_get(w.oid, 0, w.most) END FROM " + numbers + " w ORDER BY n";
         return database.with("read " + rows.size() + " large objects", connection -> {

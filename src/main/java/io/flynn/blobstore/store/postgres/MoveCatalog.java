@@ -64,7 +64,7 @@ public final class MoveCatalog {
     private static final String UNFLIP = """
             UPDATE files SET backend = 'postgres', external_id = NULL
             WHERE file_id IN (SELECT file_id FROM files WHERE file_id = ? FOR UPDATE SKIP LOCKED)
-                AND backend = ? AND external_id = ? AND file_oid = ? AND size = ?
+                AND backend = ? AND external_id IS NOT DISTINCT FROM ?::uuid AND file_oid = ? AND size = ?
                 AND sha512 IS NOT DISTINCT FROM ? AND deleted_at IS NULL""";
 
     /** No row while a transaction that is not over has changed it, or is about to. */
@@ -91,6 +91,12 @@ public final class MoveCatalog {
 
     /** One statement unlinks a whole blob: at 1 MB/s, a disk that hardly works, the largest that moves takes 85 minutes. */
     private static final Duration UNLINK_PATIENCE = Duration.ofHours(2);
+
+    /**
+     * Stands for a recorded digest that can't be one, so that the row is named as one whose bytes differ instead of ending the
+     * run. No guarded change applies to such a row.
+     */
+    private static final Sha512 NO_BYTES_HAVE_IT = new Sha512(new byte[Sha512.LENGTH]);
 
     private static final UUID BEFORE_ALL = new UUID(0, 0);
 
@@ -195,7 +201,7 @@ public final class MoveCatalog {
             try (PreparedStatement statement = connection.prepareStatement(UNFLIP)) {
                 statement.setObject(1, row.id());
                 statement.setString(2, row.backend().value());
-                statement.setObject(3, row.externalId().orElseThrow().value());
+                statement.setString(3, row.externalId().map(ObjectKey::toString).orElse(null));
                 statement.setLong(4, row.oid().orElseThrow());
                 statement.setLong(5, row.size());
                 statement.setBytes(6, row.sha512().map(Sha512::bytes).orElse(null));
@@ -319,7 +325,11 @@ public final class MoveCatalog {
                 new BackendName(rows.getString(4)),
                 rows.getString(5),
                 rows.getLong(6),
-                Optional.ofNullable(rows.getBytes(7)).map(Sha512::new),
+                Optional.ofNullable(rows.getBytes(7)).map(MoveCatalog::digest),
                 rows.getBoolean(8));
+    }
+
+    private static Sha512 digest(byte[] recorded) {
+        return recorded.length == Sha512.LENGTH ? new Sha512(recorded) : NO_BYTES_HAVE_IT;
     }
 }
