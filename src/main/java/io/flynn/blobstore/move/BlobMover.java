@@ -75,8 +75,12 @@ final class BlobMover {
 
     private MoveDecision prove(BlobRow row, Source source, Optional<BlobContent> seenInPlace) {
         Optional<BlobContent> object = seenInPlace;
+        Optional<ObjectKey> stored = Optional.empty();
         for (int sent = 0; ; sent++) {
             MoveDecision decision = MoveDecision.decide(new Facts(row, source.content(), object), target);
+            if (decision instanceof MoveDecision.Flip flip) {
+                requireStored(row, stored, flip.key());
+            }
             if (!(decision instanceof MoveDecision.Copy copy)) {
                 return decision;
             }
@@ -88,6 +92,7 @@ final class BlobMover {
             uploads.incrementAndGet();
             try {
                 store.put(key, source.body());
+                stored = Optional.of(key);
                 object = store.readBack(key);
             } catch (StorageFailure.Corrupt e) {
                 if (source.content().filter(row::isDescribedBy).isPresent()) {
@@ -100,6 +105,14 @@ final class BlobMover {
                 }
                 throw e;
             }
+        }
+    }
+
+    /** A row without a digest has the key of what was read first; if another read brought other bytes, they lie under it. */
+    private static void requireStored(BlobRow row, Optional<ObjectKey> stored, ObjectKey key) {
+        if (stored.filter(other -> !other.equals(key)).isPresent()) {
+            throw new StorageFailure.OutcomeUnknown(
+                    Reasons.TARGET_DIFFERS, "blob " + row.id() + " changed while it was copied", null);
         }
     }
 
