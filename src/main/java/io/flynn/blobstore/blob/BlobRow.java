@@ -26,7 +26,7 @@ public record BlobRow(
         Optional<Sha512> sha512,
         boolean isDeleted) {
 
-    /** Whether these bytes are the blob; a row that never had a digest can only be compared by size. */
+    /** Whether these bytes may be the blob: surely, if the row has a digest; one that never had can only be compared by size. */
     public boolean isDescribedBy(BlobContent content) {
         return size == content.size()
                 && sha512.filter(recorded -> !recorded.equals(content.sha512())).isEmpty();

@@ -84,10 +84,10 @@ final class Settler {
             BlobRow row = present.get();
             Optional<BlobContent> object = row.externalId().flatMap(store::readBack);
             // The object first: the large object is only read if it may be needed.
-            boolean isRight = object.filter(row::isDescribedBy).isPresent();
-            Optional<BlobContent> largeObject = isRight || row.oid().isEmpty()
-                    ? Optional.empty()
-                    : largeObjects.digest(row.oid().getAsLong(), row.size());
+            Optional<BlobContent> largeObject =
+                    SettleDecision.isProvenBy(row, object) || row.oid().isEmpty()
+                            ? Optional.empty()
+                            : largeObjects.digest(row.oid().getAsLong(), row.size());
             switch (SettleDecision.decide(row, largeObject, object)) {
                 case KEEP -> {
                     return Outcome.PROVEN;

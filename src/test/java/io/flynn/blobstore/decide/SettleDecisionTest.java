@@ -31,6 +31,8 @@ class SettleDecisionTest {
     private static final BlobRow ROW = movedTo(S3MAIN, row("slug"));
     private static final Optional<BlobContent> RIGHT = Optional.of(contentOf("slug"));
     private static final Optional<BlobContent> WRONG = Optional.of(contentOf("slud"));
+    private static final BlobRow NO_DIGEST = Blobs.withoutDigest(ROW);
+    private static final Optional<BlobContent> LONGER = Optional.of(contentOf("slugs"));
     private static final Optional<BlobContent> GONE = Optional.empty();
 
     static final List<Case> CASES = List.of(
@@ -41,7 +43,11 @@ class SettleDecisionTest {
             new Case("an old overwrite deleted the object and broke off", ROW, RIGHT, GONE, SettleDecision.PUT_BACK),
             new Case("neither is the blob", ROW, WRONG, WRONG, SettleDecision.QUARANTINE),
             new Case("nothing is left of it", ROW, GONE, GONE, SettleDecision.QUARANTINE),
-            new Case("never had a digest", Blobs.withoutDigest(ROW), GONE, WRONG, SettleDecision.KEEP));
+            new Case("never had a digest, cleaned", NO_DIGEST, GONE, WRONG, SettleDecision.KEEP),
+            new Case("never had a digest, both alike", NO_DIGEST, RIGHT, RIGHT, SettleDecision.KEEP),
+            new Case("never had a digest, both as long", NO_DIGEST, RIGHT, WRONG, SettleDecision.QUARANTINE),
+            new Case("never had a digest, large object longer", NO_DIGEST, LONGER, RIGHT, SettleDecision.KEEP),
+            new Case("never had a digest, object longer", NO_DIGEST, RIGHT, LONGER, SettleDecision.PUT_BACK));
 
     @ParameterizedTest
     @FieldSource("CASES")
