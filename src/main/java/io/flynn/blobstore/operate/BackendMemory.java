@@ -22,9 +22,7 @@ final class BackendMemory {
         if (status == null) {
             return Memory.NONE;
         }
-        // A change of the spec starts the count of reversals anew.
-        boolean sameSpec = Objects.equals(
-                status.observedGeneration(), resource.getMetadata().getGeneration());
+        boolean sameSpec = isOfSpec(resource, status);
         String phase =
                 Optional.ofNullable(status.workload()).map(WorkloadState::phase).orElse("");
         return new Memory(
@@ -35,11 +33,21 @@ final class BackendMemory {
                 truth(status, "StorageVerified").orElse(false),
                 truth(status, "InUse"),
                 sameSpec ? reversals(status) : List.of(),
-                sameSpec
-                        && condition(status, "Stalled")
-                                .filter(stalled -> Reasons.OWNERSHIP_FLAPPING.equals(stalled.getReason()))
-                                .isPresent(),
+                isFlapping(resource, status),
                 WorkloadPhase.REMOVING.word().equals(phase));
+    }
+
+    /** Whether it was written about the spec that is there now: a change of the spec starts the count of reversals anew. */
+    static boolean isOfSpec(BlobstoreBackend resource, BlobstoreBackendStatus status) {
+        return Objects.equals(
+                status.observedGeneration(), resource.getMetadata().getGeneration());
+    }
+
+    static boolean isFlapping(BlobstoreBackend resource, BlobstoreBackendStatus status) {
+        return isOfSpec(resource, status)
+                && condition(status, "Stalled")
+                        .filter(stalled -> Reasons.OWNERSHIP_FLAPPING.equals(stalled.getReason()))
+                        .isPresent();
     }
 
     private static String hash(@Nullable String secret, BackendFields fields) {

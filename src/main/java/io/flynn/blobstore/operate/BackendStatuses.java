@@ -56,10 +56,13 @@ final class BackendStatuses {
                 decision.summary());
     }
 
-    /** What was known stays; what is wrong is said besides. */
+    /** What was known stays; what is wrong is said besides, unless a person is awaited: then the next look must not roll pods again. */
     static BlobstoreBackendStatus failing(BlobstoreBackend resource, Obstacle obstacle, Instant now) {
         BlobstoreBackendStatus before =
                 Optional.ofNullable(resource.getStatus()).orElse(BlobstoreBackendStatus.NONE);
+        if (BackendMemory.isFlapping(resource, before)) {
+            return before;
+        }
         long generation = Objects.requireNonNullElse(resource.getMetadata().getGeneration(), 0L);
         List<Condition> changed = List.of(
                 Condition.isFalse("Ready", obstacle.reason(), obstacle.message()),
@@ -72,7 +75,8 @@ final class BackendStatuses {
                 .filter(condition ->
                         changed.stream().noneMatch(other -> other.type().equals(condition.getType())))
                 .forEach(conditions::add);
-        return before.withConditions(generation, conditions, obstacle.reason());
+        BlobstoreBackendStatus known = BackendMemory.isOfSpec(resource, before) ? before : before.withoutReversals();
+        return known.withConditions(generation, conditions, obstacle.reason());
     }
 
     private static @Nullable String secret(String hash, BackendFields fields) {

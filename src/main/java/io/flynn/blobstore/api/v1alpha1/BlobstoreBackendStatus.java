@@ -68,6 +68,30 @@ public record BlobstoreBackendStatus(
                 newSummary);
     }
 
+    /** The same, but nobody took anything away. */
+    public BlobstoreBackendStatus withoutReversals() {
+        return new BlobstoreBackendStatus(
+                observedGeneration,
+                conditions,
+                backendName,
+                defaultState,
+                probe,
+                inventory,
+                configSecret,
+                lastGoodConfigSecret,
+                workload == null
+                        ? null
+                        : new WorkloadState(
+                                workload.name(),
+                                workload.updatedReplicas(),
+                                workload.replicas(),
+                                workload.phase(),
+                                workload.ownedEnv(),
+                                List.of()),
+                iamPolicy,
+                summary);
+    }
+
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record DefaultState(
             @JsonPropertyDescription("Whether spec.default asks for it.")
