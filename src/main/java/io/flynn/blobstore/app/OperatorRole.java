@@ -56,7 +56,8 @@ final class OperatorRole implements Callable<Integer> {
 
     private static void run(KubernetesClient client, OperatorSettings settings) throws Exception {
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-        Lease lease = new Lease(client, settings.podNamespace(), settings.podName(), OperatorRole::halt);
+        Lease lease = new Lease(
+                client, settings.podNamespace(), settings.watchNamespace(), settings.podName(), OperatorRole::halt);
         Operator operator = new Operator(overrider -> configure(overrider, client, settings, lease, metrics));
         operator.register(
                 new BackendReconciler(settings, InstantSource.system()),

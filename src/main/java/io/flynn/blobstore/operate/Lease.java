@@ -25,20 +25,26 @@ public final class Lease {
 
     private final KubernetesClient client;
     private final String namespace;
+    private final String name;
     private final String identity;
     private final Runnable onLoss;
     private volatile boolean givingBack;
 
-    /** @param onLoss ends the process: another operator acts from now on, and this one's caches and timers don't know it */
-    public Lease(KubernetesClient client, String namespace, String identity, Runnable onLoss) {
+    /**
+     * @param namespace where the lease is: the operator's own
+     * @param watched the namespace that the operator looks after: those that look after different ones don't wait for each other
+     * @param onLoss ends the process: another operator acts from now on, and this one's caches and timers don't know it
+     */
+    public Lease(KubernetesClient client, String namespace, String watched, String identity, Runnable onLoss) {
         this.client = client;
         this.namespace = namespace;
+        name = watched.equals(namespace) ? NAME : NAME + "-" + watched;
         this.identity = identity;
         this.onLoss = onLoss;
     }
 
     public LeaderElectionConfiguration election() {
-        return LeaderElectionConfigurationBuilder.aLeaderElectionConfiguration(NAME)
+        return LeaderElectionConfigurationBuilder.aLeaderElectionConfiguration(name)
                 .withLeaseNamespace(namespace)
                 .withIdentity(identity)
                 .withLeaseDuration(DURATION)
@@ -47,7 +53,7 @@ public final class Lease {
                 // System.exit would wait for the shutdown hook, which waits for the end of leading.
                 .withExitOnStopLeading(false)
                 .withLeaderCallbacks(new LeaderCallbacks(
-                        () -> LOG.atInfo().addKeyValue("lease", NAME).log("leading"),
+                        () -> LOG.atInfo().addKeyValue("lease", name).log("leading"),
                         this::lost,
                         leader -> LOG.atInfo().addKeyValue("leader", leader).log("leader is known")))
                 .build();
@@ -55,7 +61,7 @@ public final class Lease {
 
     private void lost() {
         if (!givingBack) {
-            LOG.atError().addKeyValue("lease", NAME).log("lease lost");
+            LOG.atError().addKeyValue("lease", name).log("lease lost");
             onLoss.run();
         }
     }
@@ -68,7 +74,7 @@ public final class Lease {
     /** After the operator stopped. The SDK's stop keeps the lease, so that the next operator would wait until it runs out. */
     public void release() {
         try {
-            var leases = client.leases().inNamespace(namespace).withName(NAME);
+            var leases = client.leases().inNamespace(namespace).withName(name);
             var lease = leases.get();
             if (lease != null && Objects.equals(lease.getSpec().getHolderIdentity(), identity)) {
                 leases.edit(held -> {

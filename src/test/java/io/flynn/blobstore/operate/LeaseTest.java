@@ -79,21 +79,40 @@ class LeaseTest {
         assertThat(holder()).as("what is another's is not given back").isEqualTo("second");
     }
 
+    @Test
+    void operatorsOfDifferentNamespacesDoNotWaitForEachOther() {
+        Candidate first = candidate("first");
+        Candidate second = candidate("second", "apps");
+
+        await().until(() -> holder().equals("first"));
+        await().until(() -> holder("blobstore-operator-apps").equals("second"));
+        first.stop();
+        second.stop();
+    }
+
     private String holder() {
-        var lease = client.leases().withName("blobstore-operator").get();
+        return holder("blobstore-operator");
+    }
+
+    private String holder(String name) {
+        var lease = client.leases().withName(name).get();
         return lease == null || lease.getSpec().getHolderIdentity() == null
                 ? ""
                 : lease.getSpec().getHolderIdentity();
     }
 
     private Candidate candidate(String name) {
+        return candidate(name, "default");
+    }
+
+    private Candidate candidate(String name, String watched) {
         KubernetesClient own = cluster.client(name, "default");
-        Lease lease = new Lease(own, "default", name, lost::incrementAndGet);
+        Lease lease = new Lease(own, "default", watched, name, lost::incrementAndGet);
         Operator operator = new Operator(overrider -> overrider
                 .withKubernetesClient(own)
                 .withCloseClientOnStop(false)
                 .withLeaderElectionConfiguration(lease.election()));
-        operator.register(new Idle(), configuration -> configuration.settingNamespace("default"));
+        operator.register(new Idle(), configuration -> configuration.settingNamespace(watched));
         operator.start();
         return new Candidate(operator, lease, own);
     }
