@@ -137,7 +137,8 @@ final class BackendActions {
 
     private void configure() {
         Encoded encoded = seen.encoded().orElseThrow();
-        Optional<String> previous = previousHash(hash()).map(seen.fields()::secretName);
+        List<String> previous =
+                previousHash(hash()).map(seen.fields()::secretName).stream().toList();
         secrets()
                 .store(ConfigSecret.build(
                         seen.fields(), resource.getMetadata().getNamespace(), hash(), encoded, previous));

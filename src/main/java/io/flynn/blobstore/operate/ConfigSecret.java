@@ -8,13 +8,14 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * One revision of a backend's configuration, in an immutable Secret that is named by its content. Each names the one before
- * it, so that all can be found again without the right to list Secrets.
+ * One revision of a backend's configuration, in an immutable Secret that is named by its content. Each names those before
+ * it, so that all can be found again without the right to list Secrets: one, or more if it was returned to.
  *
  * <p>It has no owner: with {@code deletionPolicy: Orphan} the Deployment goes on referring to it after the resource is gone.
  * The finalizer deletes it otherwise.
@@ -41,8 +42,7 @@ final class ConfigSecret {
         }
     }
 
-    static Secret build(
-            BackendFields fields, String namespace, String hash, Encoded encoded, Optional<String> previous) {
+    static Secret build(BackendFields fields, String namespace, String hash, Encoded encoded, List<String> previous) {
         Map<String, String> data = new TreeMap<>();
         values(encoded)
                 .forEach((variable, value) ->
@@ -53,7 +53,7 @@ final class ConfigSecret {
                 .withNamespace(namespace)
                 .withLabels(new TreeMap<>(
                         Map.of(Labels.MANAGED_BY, Labels.OPERATOR, Labels.BACKEND, Labels.value(fields.resource()))))
-                .withAnnotations(previous.map(name -> Map.of(PREVIOUS, name)).orElse(null))
+                .withAnnotations(previous.isEmpty() ? null : Map.of(PREVIOUS, String.join(",", previous)))
                 .endMetadata()
                 .withType("Opaque")
                 .withImmutable(true)
@@ -61,8 +61,20 @@ final class ConfigSecret {
                 .build();
     }
 
-    static Optional<String> previous(Secret secret) {
-        return Optional.ofNullable(secret.getMetadata().getAnnotations()).map(annotations -> annotations.get(PREVIOUS));
+    /** The names of those before it, nearest first. */
+    static List<String> previous(Secret secret) {
+        return Optional.ofNullable(secret.getMetadata().getAnnotations())
+                .map(annotations -> annotations.get(PREVIOUS))
+                .map(names -> List.of(names.split(",")))
+                .orElse(List.of());
+    }
+
+    static Secret withPrevious(Secret secret, List<String> previous) {
+        return new SecretBuilder(secret)
+                .editMetadata()
+                .addToAnnotations(PREVIOUS, String.join(",", previous))
+                .endMetadata()
+                .build();
     }
 
     private static Map<String, String> values(Encoded encoded) {

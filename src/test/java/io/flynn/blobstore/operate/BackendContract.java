@@ -463,6 +463,31 @@ abstract class BackendContract {
     }
 
     @Test
+    void aConfigurationThatIsReturnedToForgetsNoneBeforeIt() {
+        ConfigSecrets secrets = new ConfigSecrets(world.client, world.namespace);
+        secrets.store(configuration(0, List.of()));
+        secrets.store(configuration(1, List.of("s3main-config-0")));
+        secrets.store(configuration(2, List.of("s3main-config-1")));
+
+        secrets.store(configuration(1, List.of("s3main-config-2")));
+        assertThat(world.configSecrets(world.client)).hasSize(3);
+        secrets.prune("s3main-config-1");
+
+        assertThat(world.configSecrets(world.client)).containsExactlyInAnyOrder("s3main-config-1", "s3main-config-2");
+        secrets.deleteAll("s3main-config-1");
+        assertThat(world.configSecrets(world.client)).isEmpty();
+    }
+
+    private io.fabric8.kubernetes.api.model.Secret configuration(int revision, List<String> previous) {
+        return ConfigSecret.build(
+                new BackendFields("s3main", new io.flynn.blobstore.blob.BackendName("s3main")),
+                world.namespace,
+                Integer.toString(revision),
+                new io.flynn.blobstore.decide.BackendEnvironment.Encoded("BACKEND_S3MAIN", "backend=s3", Map.of()),
+                previous);
+    }
+
+    @Test
     void twoContainersNeedAName() {
         world.secret().deployment();
         world.client

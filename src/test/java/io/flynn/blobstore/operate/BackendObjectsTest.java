@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
@@ -48,7 +49,7 @@ class BackendObjectsTest {
     void configurationIsAnImmutableSecretThatNamesTheOneBefore() {
         Golden.assertMatches(
                 "operate/backend/secret.yaml",
-                Serialization.asYaml(secret(encoded("key"), Optional.of("s3main-config-0"))));
+                Serialization.asYaml(secret(encoded("key"), List.of("s3main-config-0"))));
     }
 
     @Test
@@ -60,8 +61,7 @@ class BackendObjectsTest {
         assertThat(ConfigSecret.hash("another resource", encoded("key")))
                 .as("two backends with one key have different names")
                 .isNotEqualTo(hash);
-        assertThat(FIELDS.hash(
-                        secret(encoded("key"), Optional.empty()).getMetadata().getName()))
+        assertThat(FIELDS.hash(secret(encoded("key"), List.of()).getMetadata().getName()))
                 .contains(hash);
     }
 
@@ -70,7 +70,7 @@ class BackendObjectsTest {
         Golden.assertMatches("operate/backend/iam-policy.json", IamPolicy.of("flynnblobstore") + "\n");
     }
 
-    private static Secret secret(Encoded encoded, Optional<String> previous) {
+    private static Secret secret(Encoded encoded, List<String> previous) {
         return ConfigSecret.build(FIELDS, "paas", ConfigSecret.hash(UID, encoded), encoded, previous);
     }
 
