@@ -11,6 +11,7 @@ import io.flynn.blobstore.testkit.cluster.LocalNode;
 import io.flynn.blobstore.testkit.cluster.LocalService;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -34,6 +35,7 @@ final class LocalWorld implements World, AutoCloseable {
 
     private static final String NAMESPACE = "default";
     private static final String OPERATOR = "operator";
+    private static final String OPERATOR_LOG = "operator.log";
     private static final String IMAGE = "blobstore:local";
     private static final String BUCKET = "flynnblobstore";
     private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -117,6 +119,15 @@ final class LocalWorld implements World, AutoCloseable {
     }
 
     @Override
+    public List<String> otherOutput() {
+        try {
+            return List.of(Files.readString(folder.resolve(OPERATOR_LOG)));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
     public Database scratch(String name) throws SQLException {
         return postgres.create(name);
     }
@@ -179,7 +190,7 @@ final class LocalWorld implements World, AutoCloseable {
                         "true",
                         "BLOBSTORE_HTTP_PORT",
                         Integer.toString(freePort())),
-                folder.resolve("operator.log"));
+                folder.resolve(OPERATOR_LOG));
     }
 
     /** As Kubernetes ends it. */

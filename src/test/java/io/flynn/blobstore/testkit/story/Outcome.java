@@ -12,7 +12,7 @@ import java.util.Locale;
  * @param failures of requests and of random checks that got no answer, one line each
  * @param readBacks random checks while blobs were moving
  * @param keptRedirects redirects that were followed only at the end
- * @param problems of random checks and of the restored backups, one line each
+ * @param problems of random checks, of the restored backups, and of secrets where none belongs, one line each
  */
 public record Outcome(
         Backup.Cost before,

@@ -106,6 +106,7 @@ public final class Story {
             traffic.stop();
             readBacks.stop();
             problems.addAll(readBacks.problems);
+            problems.addAll(Leaks.of(world));
             long keptRedirects = traffic.followKeptRedirects();
             Truth.Verdict verdict = readBacks.truth.verdict(idsBefore);
             narrator.line("%d names over HTTP and from where they are; %d random blobs during the move"

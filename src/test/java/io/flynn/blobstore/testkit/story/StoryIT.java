@@ -8,7 +8,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The whole story on parts of this machine, and, with {@code -Dit.tags=long}, once more with each fault that it must survive. */
+/** The whole story on parts of this machine, as {@code ./demo} tells it, and once more with each fault that it must survive. */
+@Tag("long")
 class StoryIT {
 
     private static final long SEED = 20160624;
@@ -34,7 +35,6 @@ class StoryIT {
     }
 
     /** One run for the three of them, since each run is half a minute; on a real cluster each has its own. */
-    @Tag("long")
     @Test
     void whateverIsKilledInMidCopyNothingIsLostAndOnlyWhatWasInFlightIsCopiedTwice() throws Exception {
         try (LocalWorld world = LocalWorld.start(folder)) {
@@ -58,7 +58,6 @@ class StoryIT {
         }
     }
 
-    @Tag("long")
     @Test
     void anOldServerThatWritesMeanwhileLosesNothingThatCanBeHeld() throws Exception {
         try (LocalWorld world = LocalWorld.start(folder)) {

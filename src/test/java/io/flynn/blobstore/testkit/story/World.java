@@ -34,6 +34,11 @@ public interface World {
     /** Starts the Deployment {@code blobstore}, two replicas, on PostgreSQL alone; returns its address once they are ready. */
     URI startBlobstore() throws Exception;
 
+    /** What processes that are no pods of this world have written so far: the operator's, where it is none. */
+    default List<String> otherOutput() {
+        return List.of();
+    }
+
     /** As {@code kubectl apply --server-side -f}. */
     default void apply(String yaml) throws Exception {
         kubernetes()
