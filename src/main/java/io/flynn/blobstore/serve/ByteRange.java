@@ -1,5 +1,6 @@
 package io.flynn.blobstore.serve;
 
+import java.math.BigInteger;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -12,7 +13,7 @@ import java.util.regex.Pattern;
  */
 record ByteRange(long first, long length) {
 
-    private static final Pattern ONE = Pattern.compile("\\s*(\\d{0,18})\\s*-\\s*(\\d{0,18})\\s*");
+    private static final Pattern ONE = Pattern.compile("\\s*(\\d*)\\s*-\\s*(\\d*)\\s*");
 
     /**
      * Reads a {@code Range} header (RFC 9110, section 14).
@@ -36,8 +37,8 @@ record ByteRange(long first, long length) {
         if (range.group(1).isEmpty()) {
             return Optional.of(suffix(range.group(2), size));
         }
-        long first = Long.parseLong(range.group(1));
-        long last = range.group(2).isEmpty() ? size - 1 : Math.min(Long.parseLong(range.group(2)), size - 1);
+        long first = position(range.group(1));
+        long last = range.group(2).isEmpty() ? size - 1 : Math.min(position(range.group(2)), size - 1);
         if (first > last) {
             throw unsatisfiable();
         }
@@ -45,11 +46,17 @@ record ByteRange(long first, long length) {
     }
 
     private static ByteRange suffix(String digits, long size) {
-        long length = digits.isEmpty() ? 0 : Math.min(Long.parseLong(digits), size);
+        long length = digits.isEmpty() ? 0 : Math.min(position(digits), size);
         if (length == 0) {
             throw unsatisfiable();
         }
         return new ByteRange(size - length, length);
+    }
+
+    /** Clients name the largest number that they know when they mean the end: more than a long holds is past every end. */
+    private static long position(String digits) {
+        BigInteger position = new BigInteger(digits);
+        return position.bitLength() < Long.SIZE ? position.longValue() : Long.MAX_VALUE;
     }
 
     private static Refusal unsatisfiable() {
