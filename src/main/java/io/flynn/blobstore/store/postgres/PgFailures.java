@@ -13,8 +13,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class PgFailures {
 
-    /** 53300 too many connections, 55P03 lock not available, 40001 serialization, 40P01 deadlock, 25006 read-only. */
-    private static final Set<String> BUSY = Set.of("53300", "55P03", "40001", "40P01", "25006", "57014");
+    /**
+     * 53300 too many connections, 55P03 lock not available, 40001 serialization, 40P01 deadlock, 25006 read-only, 57014
+     * statement canceled, 25P03 and 25P04 a transaction that was idle, or open, for longer than the server allows.
+     */
+    private static final Set<String> BUSY =
+            Set.of("53300", "55P03", "40001", "40P01", "25006", "57014", "25P03", "25P04");
 
     /** 53100 disk full, 53200 out of (shared) memory, as when too many locks are taken. */
     private static final Set<String> FULL = Set.of("53100", "53200");

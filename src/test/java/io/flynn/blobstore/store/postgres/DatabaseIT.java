@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
@@ -56,6 +57,24 @@ class DatabaseIT {
         assertThatThrownBy(() -> database.with("sleep", DatabaseIT::sleep))
                 .as("other answers are waited for as before")
                 .isInstanceOf(StorageFailure.Unreachable.class);
+    }
+
+    @Test
+    void aConnectionThatPostgresqlEndsForBeingIdleIsNoDenial() {
+        pg.execute("ALTER DATABASE " + pg.name() + " SET idle_in_transaction_session_timeout = 100");
+
+        assertThatThrownBy(() -> database.inTransaction("store a slow upload", connection -> {
+                    try (Statement statement = connection.createStatement()) {
+                        statement.execute("SELECT 1");
+                        Pauses.sleep(Duration.ofMillis(600));
+                        return statement.execute("SELECT 1");
+                    }
+                }))
+                .isInstanceOfSatisfying(
+                        StorageFailure.class,
+                        failure -> assertThat(failure.isTransient())
+                                .as(failure.getMessage())
+                                .isTrue());
     }
 
     private static boolean sleep(Connection connection) throws java.sql.SQLException {
