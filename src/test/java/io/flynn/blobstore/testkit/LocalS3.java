@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.gaul.s3proxy.S3Proxy;
@@ -68,6 +69,7 @@ public final class LocalS3 implements AutoCloseable {
     private final Map<String, AtomicLong> putsByKey = new ConcurrentHashMap<>();
     private final S3Proxy proxy;
     private volatile Duration putDelay = Duration.ZERO;
+    private final AtomicInteger answersToLose = new AtomicInteger();
 
     private LocalS3() {
         for (Operation operation : Operation.values()) {
@@ -139,6 +141,11 @@ public final class LocalS3 implements AutoCloseable {
     /** Every object takes so much longer to be stored from now on: a store across a network. */
     public void delayPuts(Duration delay) {
         putDelay = delay;
+    }
+
+    /** The next multipart upload is completed, and whoever asked for it isn't told. */
+    public void loseNextCompletion() {
+        answersToLose.set(1);
     }
 
     /** Every object's size by its key. At most 1,000: enough for what tests put here. */
@@ -261,7 +268,11 @@ public final class LocalS3 implements AutoCloseable {
                 MultipartUpload upload, CompleteMultipartUploadRequest request) {
             count(Operation.COMPLETE_MULTIPART);
             stored(request.key());
-            return super.completeMultipartUpload(upload, request);
+            CompleteMultipartUploadResponse response = super.completeMultipartUpload(upload, request);
+            if (answersToLose.getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
+                throw new IllegalStateException("the answer is lost");
+            }
+            return response;
         }
 
         @Override

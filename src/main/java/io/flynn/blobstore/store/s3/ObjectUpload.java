@@ -85,13 +85,40 @@ final class ObjectUpload implements AutoCloseable {
                 send(id, number++, length);
             }
             awaitPart();
-            client.completeMultipartUpload(r ->
-                            r.bucket(bucket).key(key.toString()).uploadId(id).multipartUpload(m -> m.parts(parts)))
-                    .join();
-            return digest.finish();
+            BlobContent content = digest.finish();
+            complete(id, content.size());
+            return content;
         } catch (IOException | RuntimeException e) {
             abort(id, e);
             throw e;
+        }
+    }
+
+    private void complete(String id, long size) {
+        try {
+            client.completeMultipartUpload(r ->
+                            r.bucket(bucket).key(key.toString()).uploadId(id).multipartUpload(m -> m.parts(parts)))
+                    .join();
+        } catch (CompletionException e) {
+            if (!isStored(size, e)) {
+                throw e;
+            }
+        }
+    }
+
+    /**
+     * Whether the upload was completed all the same: if an answer is lost, its repetition is told that there is no such upload.
+     * Nobody else uses the key, and parts become an object all at once: one of this size is the one that was sent.
+     */
+    private boolean isStored(long size, CompletionException cause) {
+        try {
+            return client.headObject(r -> r.bucket(bucket).key(key.toString()))
+                            .join()
+                            .contentLength()
+                    == size;
+        } catch (CompletionException e) {
+            cause.addSuppressed(e);
+            return false;
         }
     }
 

@@ -53,10 +53,8 @@ public final class ServedBucket implements AutoCloseable {
             return upload.store(body);
         } catch (CompletionException e) {
             StorageFailure failure = S3Failures.translate("store object " + key + " in " + place, e);
-            if (failure.isTransient()) {
-                // Perhaps only the answer was lost.
-                discard(key, failure);
-            }
+            // Perhaps only the answer was lost: even a refusal may be that of a repetition.
+            discard(key, failure);
             throw failure;
         }
     }

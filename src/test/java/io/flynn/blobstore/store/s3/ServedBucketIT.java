@@ -3,7 +3,9 @@ package io.flynn.blobstore.store.s3;
 import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.io.ByteArrayInputStream;
 import java.util.UUID;
@@ -38,6 +40,18 @@ class ServedBucketIT {
         bucket.store(key, type, new ByteArrayInputStream(new byte[100]));
 
         assertThat(s3.type(BUCKET, key.toString())).isEqualTo("binary/octet-stream");
+    }
+
+    @Test
+    void aCompletionWhoseAnswerIsLostIsSeenAtTheObject() throws Exception {
+        byte[] body = new byte[PartBuffers.PART_BYTES + 1];
+        s3.loseNextCompletion();
+
+        BlobContent stored = bucket.store(key, "", new ByteArrayInputStream(body));
+
+        assertThat(stored).isEqualTo(new BlobContent(body.length, Blobs.sha512(body)));
+        assertThat(s3.bytes(BUCKET, key.toString())).isEqualTo(body);
+        assertThat(s3.unfinishedUploads(BUCKET)).isEmpty();
     }
 
     @Test
