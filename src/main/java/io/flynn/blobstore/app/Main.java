@@ -23,13 +23,15 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        int exit = new CommandLine(new Main())
+        System.exit(commandLine().execute(arguments));
+    }
+
+    static CommandLine commandLine() {
+        return new CommandLine(new Main())
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(BackendName.class, BackendName::new)
                 .registerConverter(Duration.class, new DurationConverter())
-                .setExitCodeExceptionMapper(Main::exitCode)
-                .execute(arguments);
-        System.exit(exit);
+                .setExitCodeExceptionMapper(Main::exitCode);
     }
 
     private static int exitCode(Throwable failure) {

@@ -70,6 +70,7 @@ final class WorkerRole {
                 names = "--concurrency",
                 defaultValue = "8",
                 paramLabel = "N",
+                converter = NumberConverter.AtLeastOne.class,
                 description = "Blobs in flight at once (${DEFAULT-VALUE}).")
         int concurrency;
     }
@@ -160,6 +161,7 @@ final class WorkerRole {
                 names = "--retries",
                 defaultValue = "5",
                 paramLabel = "N",
+                converter = NumberConverter.AtLeastZero.class,
                 description = "Of a blob that fails while others succeed (${DEFAULT-VALUE}).")
         int retries;
 

@@ -17,7 +17,11 @@ final class InFlight implements AutoCloseable {
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final AtomicReference<@Nullable RuntimeException> failure = new AtomicReference<>();
 
+    /** @throws IllegalArgumentException if {@code atOnce} is less than 1: nothing would ever start */
     InFlight(int atOnce) {
+        if (atOnce < 1) {
+            throw new IllegalArgumentException("nothing can run " + atOnce + " at once");
+        }
         permits = new Semaphore(atOnce);
     }
 
