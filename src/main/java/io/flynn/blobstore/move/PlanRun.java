@@ -3,7 +3,6 @@ package io.flynn.blobstore.move;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.ByteSize;
 import io.flynn.blobstore.blob.Digest;
-import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
@@ -25,7 +24,6 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 
 /** The plan stage: counts what is to be moved, and looks for all that would stop the move half-way. Writes nothing. */
 public final class PlanRun implements StageRun {
@@ -84,7 +82,7 @@ public final class PlanRun implements StageRun {
         figures.put(Figure.BLOBS, source.blobs());
         figures.put(Figure.BYTES, source.bytes());
         // Proves address, credentials and bucket; that every action is allowed, the backend's own probe has proven.
-        store.sizeOf(ObjectKey.of(new UUID(0, 0), new Digest().finish().sha512()));
+        store.requireBucket();
         lookForBlockers();
         lookForWarnings();
         List<Finding> blockers = findings.stream()

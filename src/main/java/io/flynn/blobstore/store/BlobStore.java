@@ -14,6 +14,13 @@ import java.util.OptionalLong;
 public interface BlobStore {
 
     /**
+     * Throws unless the bucket is there and answers this key: about an object alone, a store can't say what is missing.
+     *
+     * @throws io.flynn.blobstore.store.StorageFailure.Missing if there is no such bucket
+     */
+    void requireBucket();
+
+    /**
      * Stores {@code body} under {@code key}, replacing what lies there. After a failure the object is whole, as it was before,
      * or absent, never a part; which of these is unknown.
      */

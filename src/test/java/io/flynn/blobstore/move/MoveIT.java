@@ -770,6 +770,11 @@ class MoveIT {
         }
 
         @Override
+        public void requireBucket() {
+            store.requireBucket();
+        }
+
+        @Override
         public void put(ObjectKey key, ReplayableBody body) {
             store.put(key, body);
         }

@@ -69,6 +69,11 @@ class WithoutDigestIT {
         AtomicBoolean isChanged = new AtomicBoolean();
         BlobStore store = new BlobStore() {
             @Override
+            public void requireBucket() {
+                world.store.requireBucket();
+            }
+
+            @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 if (isChanged.compareAndSet(false, true)) {
                     world.pg.execute("SELECT lo_put(file_oid, " + MIB + ", '\\x" + "%02x".formatted(changed[MIB])

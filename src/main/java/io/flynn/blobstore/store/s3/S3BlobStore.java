@@ -32,6 +32,17 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
         place = S3Clients.describe(backend);
     }
 
+    /** Lists, since HEAD's answer has no body that says what is missing. */
+    @Override
+    public void requireBucket() {
+        try {
+            await("list the bucket", client.listObjectsV2(r -> r.bucket(bucket).maxKeys(1)));
+        } catch (StorageFailure.Missing e) {
+            throw new StorageFailure.Missing(
+                    e.reason(), e.getMessage() + "; create bucket " + bucket + ", or correct s3.bucket", e);
+        }
+    }
+
     @Override
     public void put(ObjectKey key, ReplayableBody body) {
         await(
