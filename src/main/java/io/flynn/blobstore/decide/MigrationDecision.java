@@ -1,5 +1,6 @@
 package io.flynn.blobstore.decide;
 
+import io.flynn.blobstore.decide.MigrationFacts.Attempt;
 import io.flynn.blobstore.decide.MigrationFacts.Target;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationState.Standing;
@@ -121,6 +122,9 @@ public record MigrationDecision(
     private record Chain(MigrationFacts facts, StageLedger ledger, Optional<Settled> settled) {
 
         MigrationDecision decide() {
+            if (facts.stray().isPresent()) {
+                return stopped(facts.stray().get());
+            }
             if (ledger.current().isEmpty()) {
                 return complete();
             }
@@ -148,6 +152,16 @@ public record MigrationDecision(
                 return stalled(failed.get());
             }
             return obstacle().map(this::held).orElseGet(this::onward);
+        }
+
+        private MigrationDecision stopped(Attempt stray) {
+            return at(
+                    new Action.Stop(stray.stage(), stray.number()),
+                    Standing.RECONCILING,
+                    Reasons.STOPPING,
+                    "a Job of the %s stage that came too late is being stopped"
+                            .formatted(stray.stage().word()),
+                    STOPPING);
         }
 
         private MigrationDecision complete() {

@@ -14,6 +14,8 @@ import java.util.Set;
  * @param ledger what is remembered
  * @param run of the ledger's running stage; empty if its Job doesn't exist
  * @param podsAlive whether a pod of this migration is still there and not over, whatever became of its Job
+ * @param stray whose Job is not over, though the ledger doesn't call it running: it was made by an operator that had slept since
+ *     it wrote the ledger, while another one took its place
  * @param target where the blobs go
  * @param workload whose one-off processes the stages are
  * @param rival the migration of the same workload that goes first, if one does
@@ -26,6 +28,7 @@ public record MigrationFacts(
         StageLedger ledger,
         Optional<StageRun> run,
         boolean podsAlive,
+        Optional<Attempt> stray,
         Target target,
         Workload workload,
         Optional<String> rival,
@@ -35,6 +38,9 @@ public record MigrationFacts(
     public MigrationFacts {
         before = Map.copyOf(before);
     }
+
+    /** One Job's worth of a stage, counted from 1. */
+    public record Attempt(Stage stage, int number) {}
 
     /**
      * What is wanted, as far as it decides which stages run.

@@ -13,6 +13,7 @@ import io.flynn.blobstore.api.v1alpha1.BlobMigrationStatus;
 import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
 import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
 import io.flynn.blobstore.decide.MigrationFacts;
+import io.flynn.blobstore.decide.MigrationFacts.Attempt;
 import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Target;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
@@ -72,14 +73,14 @@ final class MigrationGatherer {
      */
     Seen gather(
             BlobMigration migration,
-            Stream<Job> ownJobs,
+            List<Job> ownJobs,
             Optional<BlobstoreBackend> target,
             Stream<BlobMigration> all,
             Instant now) {
         StageLedger ledger = StageLedgers.of(migration);
         Optional<Entry> running = ledger.running();
         Optional<Job> job = running.flatMap(entry -> job(migration, entry, ownJobs));
-        List<Pod> pods = running.isPresent() ? jobs.pods(migration) : List.of();
+        List<Pod> pods = jobs.pods(migration);
         Optional<StageRun> run =
                 job.map(found -> JobReport.of(found, running.orElseThrow().stage(), pods));
         boolean works = run.filter(StageRun.Running.class::isInstance).isPresent();
@@ -91,6 +92,7 @@ final class MigrationGatherer {
                 ledger,
                 run,
                 pods.stream().anyMatch(MigrationGatherer::isAlive),
+                stray(migration, running, ownJobs),
                 target(migration, target),
                 works
                         ? new Workload.Usable(migration.getSpec().workload().name())
@@ -108,13 +110,32 @@ final class MigrationGatherer {
                         : Optional.empty());
     }
 
-    private Optional<Job> job(BlobMigration migration, Entry entry, Stream<Job> ownJobs) {
+    private Optional<Job> job(BlobMigration migration, Entry entry, List<Job> ownJobs) {
         String name = StageJob.name(migration.getMetadata().getUid(), entry.stage(), entry.attempts());
-        return ownJobs.filter(job -> job.getMetadata().getName().equals(name))
+        return ownJobs.stream()
+                .filter(job -> job.getMetadata().getName().equals(name))
                 .filter(job -> StageJob.isOwnedBy(job, migration))
                 .findFirst()
                 // The cache may lag behind a Job that was just made; nothing may be concluded from its absence there.
                 .or(() -> jobs.find(migration, name));
+    }
+
+    private static Optional<Attempt> stray(BlobMigration migration, Optional<Entry> running, List<Job> ownJobs) {
+        Optional<Attempt> expected = running.map(entry -> new Attempt(entry.stage(), entry.attempts()));
+        return ownJobs.stream()
+                .filter(job -> StageJob.isOwnedBy(job, migration))
+                .flatMap(job -> unfinished(migration, job).stream())
+                .filter(attempt -> expected.filter(attempt::equals).isEmpty())
+                .findFirst();
+    }
+
+    private static Optional<Attempt> unfinished(BlobMigration migration, Job job) {
+        String uid = migration.getMetadata().getUid();
+        return StageLedger.STAGES.stream()
+                .flatMap(stage -> StageJob.attempt(uid, stage, job.getMetadata().getName()).stream()
+                        .mapToObj(number -> new Attempt(stage, number)))
+                .filter(attempt -> JobReport.of(job, attempt.stage(), List.of()) instanceof StageRun.Running)
+                .findFirst();
     }
 
     private Optional<Deployment> deployment(BlobMigration migration) {

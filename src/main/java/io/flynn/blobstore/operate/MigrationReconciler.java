@@ -88,7 +88,7 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         Instant now = clock.instant();
         Seen seen = gatherer.gather(
                 migration,
-                context.getSecondaryResourcesAsStream(Job.class),
+                context.getSecondaryResourcesAsStream(Job.class).toList(),
                 context.getSecondaryResource(BlobstoreBackend.class),
                 context.getPrimaryCache().list(),
                 now);

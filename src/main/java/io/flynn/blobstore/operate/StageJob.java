@@ -32,6 +32,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -96,6 +97,16 @@ public sealed interface StageJob {
     /** The name under which a stage's attempt is found again: one uid, one stage, one attempt, one Job. At most 54 characters. */
     static String name(String uid, Stage stage, int attempt) {
         return "%s-%s-%d".formatted(uid, stage.word(), attempt);
+    }
+
+    /** The number of the attempt at {@code stage} that has this name; empty if none has. */
+    static OptionalInt attempt(String uid, Stage stage, String name) {
+        try {
+            int attempt = Integer.parseInt(name.substring(name.lastIndexOf('-') + 1));
+            return name.equals(name(uid, stage, attempt)) ? OptionalInt.of(attempt) : OptionalInt.empty();
+        } catch (NumberFormatException other) {
+            return OptionalInt.empty();
+        }
     }
 
     /** Whether {@code job} was made for {@code owner}: a Job of that name which was not, is not ours to use. */

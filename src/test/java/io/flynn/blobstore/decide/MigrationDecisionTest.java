@@ -367,6 +367,37 @@ class MigrationDecisionTest {
                     "Reconciling",
                     "Stopping",
                     "Vacuuming"),
+            // a Job that an operator made that had slept meanwhile
+            new Case(
+                    "a Job comes late, when all is suspended",
+                    at(PLAN).then(running(COPY).spec(SUSPEND).decide())
+                            .spec(SUSPEND)
+                            .stray(COPY, 1),
+                    new Stop(COPY, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Waiting"),
+            new Case(
+                    "a Job comes late, its pod drains",
+                    at(COPY).spec(SUSPEND).podsAlive(true),
+                    new Nothing(),
+                    "Reconciling",
+                    "Stopping",
+                    "Waiting"),
+            new Case(
+                    "a Job comes late, when the next attempt runs",
+                    running(COPY).ledger(ledger(COPY, State.RUNNING, 2)).works().stray(COPY, 1),
+                    new Stop(COPY, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Copying"),
+            new Case(
+                    "a Job comes late, when all is done",
+                    at(PLAN).then(done(VACUUM).decide()).stray(VACUUM, 1),
+                    new Stop(VACUUM, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Waiting"),
             // ended on request
             new Case(
                     "canceled before it began",

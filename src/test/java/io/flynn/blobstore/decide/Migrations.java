@@ -2,6 +2,7 @@ package io.flynn.blobstore.decide;
 
 import static java.util.stream.Collectors.toMap;
 
+import io.flynn.blobstore.decide.MigrationFacts.Attempt;
 import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Target;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
@@ -49,6 +50,7 @@ final class Migrations {
                 false,
                 Optional.empty(),
                 false,
+                Optional.empty(),
                 TARGET,
                 new Workload.Usable("blobstore"),
                 Optional.empty(),
@@ -90,6 +92,7 @@ final class Migrations {
             boolean specChanged,
             Optional<StageRun> run,
             boolean podsAlive,
+            Optional<Attempt> stray,
             Target target,
             Workload workload,
             Optional<String> rival,
@@ -97,20 +100,30 @@ final class Migrations {
             Instant now) {
 
         Given ledger(StageLedger next) {
-            return new Given(next, spec, specChanged, run, podsAlive, target, workload, rival, before, now);
+            return new Given(next, spec, specChanged, run, podsAlive, stray, target, workload, rival, before, now);
         }
 
         Given spec(Spec next) {
-            return new Given(ledger, next, specChanged, run, podsAlive, target, workload, rival, before, now);
+            return new Given(ledger, next, specChanged, run, podsAlive, stray, target, workload, rival, before, now);
         }
 
         Given changed() {
-            return new Given(ledger, spec, true, run, podsAlive, target, workload, rival, before, now);
+            return new Given(ledger, spec, true, run, podsAlive, stray, target, workload, rival, before, now);
         }
 
         Given run(StageRun next) {
             return new Given(
-                    ledger, spec, specChanged, Optional.of(next), podsAlive, target, workload, rival, before, now);
+                    ledger,
+                    spec,
+                    specChanged,
+                    Optional.of(next),
+                    podsAlive,
+                    stray,
+                    target,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given works() {
@@ -122,25 +135,40 @@ final class Migrations {
         }
 
         Given podsAlive(boolean next) {
-            return new Given(ledger, spec, specChanged, run, next, target, workload, rival, before, now);
+            return new Given(ledger, spec, specChanged, run, next, stray, target, workload, rival, before, now);
+        }
+
+        Given stray(Stage stage, int attempt) {
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    Optional.of(new Attempt(stage, attempt)),
+                    target,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given target(Target next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, next, workload, rival, before, now);
+            return new Given(ledger, spec, specChanged, run, podsAlive, stray, next, workload, rival, before, now);
         }
 
         Given workload(Workload next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, target, next, rival, before, now);
+            return new Given(ledger, spec, specChanged, run, podsAlive, stray, target, next, rival, before, now);
         }
 
         Given rival(String next) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, target, workload, Optional.of(next), before, now);
+                    ledger, spec, specChanged, run, podsAlive, stray, target, workload, Optional.of(next), before, now);
         }
 
         Given after(Duration time) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, target, workload, rival, before, now.plus(time));
+                    ledger, spec, specChanged, run, podsAlive, stray, target, workload, rival, before, now.plus(time));
         }
 
         /** What is given when {@code decision} was carried out: its ledger and conditions are remembered, and no Job is there. */
@@ -151,6 +179,7 @@ final class Migrations {
                     false,
                     Optional.empty(),
                     false,
+                    Optional.empty(),
                     target,
                     workload,
                     rival,
@@ -159,7 +188,8 @@ final class Migrations {
         }
 
         MigrationFacts facts() {
-            return new MigrationFacts(spec, specChanged, ledger, run, podsAlive, target, workload, rival, before, now);
+            return new MigrationFacts(
+                    spec, specChanged, ledger, run, podsAlive, stray, target, workload, rival, before, now);
         }
 
         MigrationDecision decide() {

@@ -16,6 +16,7 @@ import io.fabric8.kubernetes.api.model.HasMetadata;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
@@ -357,6 +358,33 @@ abstract class MigrationContract {
         assertThat(node.stages()).containsExactly("plan", "copy", "copy", "verify", "clean", "vacuum");
     }
 
+    /** As by an operator that wrote down that the stage runs, slept while another one took its place, and woke up. */
+    @Test
+    void jobThatIsMadeAfterItsMigrationWasSuspendedIsStopped() {
+        node.on(COPY, new Works(), new Works(), new Works());
+        migration("m", "");
+        soon(() -> assertThat(condition("m", "Reconciling").getMessage()).isEqualTo("the copy stage is running"));
+        Job copy = job("m", COPY, 1);
+        edit("m", "suspend", true);
+        soon(() -> assertThat(holding("m")).isEqualTo("Suspended"));
+
+        client.resource(asItWasMade(copy)).create();
+
+        soon(() -> assertThat(jobs("copy")).isEmpty());
+        soon(() -> assertThat(holding("m")).isEqualTo("Suspended"));
+        edit("m", "suspend", false);
+        soon(() -> assertThat(job("m", COPY, 2)).isNotNull());
+        soon(() -> assertThat(client.pods()
+                        .withLabel("job-name", job("m", COPY, 2).getMetadata().getName())
+                        .list()
+                        .getItems())
+                .extracting(pod -> pod.getStatus().getPhase())
+                .containsExactly("Running"));
+        node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(jobs("copy")).hasSize(1);
+    }
+
     @Test
     void canceledStopsForGood() {
         node.on(COPY, new Works());
@@ -667,6 +695,30 @@ abstract class MigrationContract {
                 .jobs()
                 .withName(StageJob.name(uid, stage, attempt))
                 .get();
+    }
+
+    /** Without what the API server and the Job's controller added to it. */
+    private static Job asItWasMade(Job job) {
+        return new JobBuilder(job)
+                .editMetadata()
+                .withResourceVersion(null)
+                .withUid(null)
+                .withManagedFields()
+                .withFinalizers()
+                .endMetadata()
+                .editSpec()
+                .withSelector(null)
+                .editTemplate()
+                .editMetadata()
+                .removeFromLabels("controller-uid")
+                .removeFromLabels("job-name")
+                .removeFromLabels("batch.kubernetes.io/controller-uid")
+                .removeFromLabels("batch.kubernetes.io/job-name")
+                .endMetadata()
+                .endTemplate()
+                .endSpec()
+                .withStatus(null)
+                .build();
     }
 
     private List<String> arguments(String migration, Stage stage, int attempt) {
