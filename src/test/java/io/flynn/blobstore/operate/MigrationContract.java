@@ -435,6 +435,50 @@ abstract class MigrationContract {
     }
 
     @Test
+    void jobOfSomebodyElseUnderItsNameIsNamedAndLeftAlone() {
+        migration("m", "suspend: true");
+        soon(() -> assertThat(holding("m")).isEqualTo("Suspended"));
+        String uid = client.resources(BlobMigration.class)
+                .withName("m")
+                .get()
+                .getMetadata()
+                .getUid();
+        Job foreign = client.resource(new JobBuilder()
+                        .withNewMetadata()
+                        .withName(StageJob.name(uid, PLAN, 1))
+                        .endMetadata()
+                        .withNewSpec()
+                        .withSuspend(true)
+                        .withNewTemplate()
+                        .withNewSpec()
+                        .withRestartPolicy("Never")
+                        .addNewContainer()
+                        .withName("other")
+                        .withImage("other")
+                        .endContainer()
+                        .endSpec()
+                        .endTemplate()
+                        .endSpec()
+                        .build())
+                .create();
+
+        edit("m", "suspend", false);
+
+        soon(() -> assertThat(condition("m", "Reconciling"))
+                .returns("JobRefused", Condition::getReason)
+                .returns(
+                        "Job %s exists and isn't this migration's: delete it"
+                                .formatted(foreign.getMetadata().getName()),
+                        Condition::getMessage));
+        assertThat(job("m", PLAN, 1).getMetadata().getUid())
+                .isEqualTo(foreign.getMetadata().getUid());
+        client.resource(foreign)
+                .withPropagationPolicy(DeletionPropagation.BACKGROUND)
+                .delete();
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+    }
+
+    @Test
     void oneMigrationOfAWorkloadAtATime() {
         node.on(COPY, new Works());
         migration("first", "");
