@@ -488,6 +488,34 @@ abstract class BackendContract {
     }
 
     @Test
+    void aContainerThatIsNotThereIsNamed() {
+        world.secret()
+                .deployment()
+                .backend(spec("s3main").replace("{name: blobstore}", "{name: blobstore, container: server}"));
+        Condition stalled = awaitReason("s3main", "Stalled", "True", Reasons.CONTAINER_UNKNOWN);
+        assertThat(stalled.getMessage()).contains("has no container server", "blobstore", "spec.workload.container");
+        assertThat(world.running()).isEmpty();
+    }
+
+    @Test
+    void aPodThatEndsStillCounts() {
+        world.secret().deployment().backend();
+        world.end(awaitProbe(), passed(0));
+        awaitEnvironment("PGHOST=database", OURS);
+        io.fabric8.kubernetes.api.model.Pod ending = world.holdOnePod();
+        world.roll();
+        assertThat(world.client.resource(ending).get().isMarkedForDeletion()).isTrue();
+        touchDeployment();
+        await().during(Duration.ofSeconds(2))
+                .atMost(Duration.ofSeconds(4))
+                .untilAsserted(() -> assertThat(world.environment())
+                        .as("it may still answer, and doesn't know the backend")
+                        .noneMatch(entry -> entry.startsWith("DEFAULT_BACKEND")));
+        world.release(ending);
+        touchDeploymentUntil(() -> assertThat(world.environment()).contains("DEFAULT_BACKEND=s3main"));
+    }
+
+    @Test
     void twoContainersNeedAName() {
         world.secret().deployment();
         world.client

@@ -235,6 +235,24 @@ final class BackendWorld {
         observed(0);
     }
 
+    /** It won't be gone before it is released. */
+    Pod holdOnePod() {
+        return client.resource(deploymentPods().getFirst()).edit(pod -> {
+            pod.getMetadata().setFinalizers(List.of("blobstore.flynn.io/held-by-a-test"));
+            return pod;
+        });
+    }
+
+    void release(Pod held) {
+        client.pods()
+                .inNamespace(namespace)
+                .withName(held.getMetadata().getName())
+                .edit(pod -> {
+                    pod.getMetadata().setFinalizers(List.of());
+                    return pod;
+                });
+    }
+
     private void deletePods() {
         deploymentPods().forEach(pod -> client.resource(pod).withGracePeriod(0).delete());
     }

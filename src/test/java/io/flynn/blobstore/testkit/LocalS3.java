@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -26,6 +27,7 @@ import org.gaul.s3proxy.blobstore.BlobStore;
 import org.gaul.s3proxy.blobstore.ForwardingBlobStore;
 import org.gaul.s3proxy.blobstore.domain.MultipartUpload;
 import org.gaul.s3proxy.nio2blob.TransientNio2BlobStore;
+import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
 import software.amazon.awssdk.core.ResponseInputStream;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadResponse;
@@ -38,6 +40,7 @@ import software.amazon.awssdk.services.s3.model.HeadObjectRequest;
 import software.amazon.awssdk.services.s3.model.HeadObjectResponse;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.PutObjectResponse;
+import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
 import software.amazon.awssdk.services.s3.model.UploadPartRequest;
 import software.amazon.awssdk.services.s3.model.UploadPartResponse;
@@ -70,6 +73,7 @@ public final class LocalS3 implements AutoCloseable {
     private final S3Proxy proxy;
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
+    private volatile Set<Operation> denied = Set.of();
 
     private LocalS3() {
         for (Operation operation : Operation.values()) {
@@ -148,6 +152,11 @@ public final class LocalS3 implements AutoCloseable {
         answersToLose.set(1);
     }
 
+    /** From now on these operations, and no others, are denied, as by a policy. */
+    public void deny(Operation... operations) {
+        denied = Set.of(operations);
+    }
+
     /** Every object's size by its key. At most 1,000: enough for what tests put here. */
     public Map<String, Long> sizes(String bucket) {
         Map<String, Long> sizes = new TreeMap<>();
@@ -218,6 +227,16 @@ public final class LocalS3 implements AutoCloseable {
 
         private void count(Operation operation) {
             counts.get(operation).incrementAndGet();
+            if (denied.contains(operation)) {
+                throw S3Exception.builder()
+                        .statusCode(403)
+                        .message("Access Denied")
+                        .awsErrorDetails(AwsErrorDetails.builder()
+                                .errorCode("AccessDenied")
+                                .errorMessage("Access Denied")
+                                .build())
+                        .build();
+            }
         }
 
         private void stored(String key) {

@@ -93,6 +93,38 @@ class S3ProbeIT {
     }
 
     @Test
+    void anActionThatIsDeniedIsNamedAndTheOthersAreTried() {
+        s3.deny(LocalS3.Operation.CREATE_MULTIPART);
+        try {
+            assertThat(probe(settings()))
+                    .filteredOn(finding -> finding.level() == Level.FAILURE)
+                    .singleElement()
+                    .satisfies(finding -> {
+                        assertThat(finding.reason()).isEqualTo(Reasons.ACCESS_DENIED);
+                        assertThat(finding.subject()).isEqualTo("s3:AbortMultipartUpload");
+                        assertThat(finding.message()).contains("allow s3:AbortMultipartUpload", BUCKET);
+                    });
+        } finally {
+            s3.deny();
+        }
+        assertThat(s3.sizes(BUCKET)).isEmpty();
+    }
+
+    @Test
+    void whoMayNotDeleteLeavesNothingBehind() {
+        s3.deny(LocalS3.Operation.DELETE);
+        try {
+            assertThat(probe(settings()))
+                    .filteredOn(finding -> finding.level() == Level.FAILURE)
+                    .singleElement()
+                    .satisfies(finding -> assertThat(finding.message()).contains("allow s3:DeleteObject", BUCKET));
+        } finally {
+            s3.deny();
+        }
+        assertThat(s3.sizes(BUCKET)).isEmpty();
+    }
+
+    @Test
     void aMissingBucketIsNamed() {
         BackendSettings right = settings();
 

@@ -233,7 +233,7 @@ final class CrdSchema {
                             .formatted(path, schema.get("minLength").asInt())));
         }
         if (schema.has("pattern")
-                && !Pattern.compile(Json.text(schema, "pattern")).matcher(value).find()) {
+                && !pattern(Json.text(schema, "pattern")).matcher(value).find()) {
             causes.add(Cause.invalid(
                     path,
                     "\"%s\"".formatted(value),
@@ -271,6 +271,11 @@ final class CrdSchema {
                     value.toString(),
                     "%s in body should be greater than or equal to %s".formatted(path, whole(schema.get("minimum")))));
         }
+    }
+
+    /** The API server's {@code $} is the very end of the text; Java's is before a last newline, too. */
+    private static Pattern pattern(String regex) {
+        return Pattern.compile(regex.endsWith("$") ? regex.substring(0, regex.length() - 1) + "\\z" : regex);
     }
 
     /** Generated schemas write bounds as {@code 1.0}; messages don't. */

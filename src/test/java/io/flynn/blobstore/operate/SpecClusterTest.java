@@ -1,0 +1,31 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.flynn.blobstore.testkit.cluster.LocalCluster;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+
+/** On LocalCluster: everywhere. */
+class SpecClusterTest extends SpecContract {
+
+    private static LocalCluster cluster;
+    private static KubernetesClient client;
+
+    @BeforeAll
+    static void startCluster() throws Exception {
+        cluster = LocalCluster.startWithoutControllers();
+        client = cluster.client("tester", "default");
+        BackendWorld.installCrds(client);
+    }
+
+    @AfterAll
+    static void stopCluster() {
+        client.close();
+        cluster.close();
+    }
+
+    @Override
+    KubernetesClient connect() {
+        return client;
+    }
+}
