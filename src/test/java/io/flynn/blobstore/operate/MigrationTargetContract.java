@@ -153,7 +153,6 @@ abstract class MigrationTargetContract {
         });
 
         soon(() -> assertThat(jobs(Stage.COPY)).isEmpty());
-        says("Stalled", Reasons.TARGET_LOST);
         isRolledOut();
         awaitJob(Stage.COPY);
     }
