@@ -2,8 +2,6 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobRow;
-import io.flynn.blobstore.blob.Digest;
-import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
@@ -168,7 +166,7 @@ public final class CopyRun implements StageRun {
     private void standStill(CopyPass pass, Count left) {
         if (pass.hasFailures()) {
             // Throws if the store is away; if it answers, the blobs themselves are to blame.
-            store.sizeOf(ObjectKey.of(new UUID(0, 0), new Digest().finish().sha512()));
+            store.requireBucket();
             pass.blameBlobs();
         } else if (patience.isOver()) {
             throw new StorageFailure.Busy(

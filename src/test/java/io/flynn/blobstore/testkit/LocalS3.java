@@ -28,6 +28,7 @@ import org.gaul.s3proxy.blobstore.ForwardingBlobStore;
 import org.gaul.s3proxy.blobstore.domain.MultipartUpload;
 import org.gaul.s3proxy.nio2blob.TransientNio2BlobStore;
 import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
+import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.ResponseInputStream;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadResponse;
@@ -74,6 +75,7 @@ public final class LocalS3 implements AutoCloseable {
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
     private volatile Set<Operation> denied = Set.of();
+    private volatile Set<Operation> broken = Set.of();
 
     private LocalS3() {
         for (Operation operation : Operation.values()) {
@@ -157,6 +159,11 @@ public final class LocalS3 implements AutoCloseable {
         denied = Set.of(operations);
     }
 
+    /** From now on these operations, and no others, fail in the store itself. */
+    public void breakOff(Operation... operations) {
+        broken = Set.of(operations);
+    }
+
     /** Every object's size by its key. At most 1,000: enough for what tests put here. */
     public Map<String, Long> sizes(String bucket) {
         Map<String, Long> sizes = new TreeMap<>();
@@ -228,15 +235,22 @@ public final class LocalS3 implements AutoCloseable {
         private void count(Operation operation) {
             counts.get(operation).incrementAndGet();
             if (denied.contains(operation)) {
-                throw S3Exception.builder()
-                        .statusCode(403)
-                        .message("Access Denied")
-                        .awsErrorDetails(AwsErrorDetails.builder()
-                                .errorCode("AccessDenied")
-                                .errorMessage("Access Denied")
-                                .build())
-                        .build();
+                throw failure(403, "AccessDenied");
             }
+            if (broken.contains(operation)) {
+                throw failure(501, "NotImplemented");
+            }
+        }
+
+        private static AwsServiceException failure(int status, String code) {
+            return S3Exception.builder()
+                    .statusCode(status)
+                    .message(code)
+                    .awsErrorDetails(AwsErrorDetails.builder()
+                            .errorCode(code)
+                            .errorMessage(code)
+                            .build())
+                    .build();
         }
 
         private void stored(String key) {

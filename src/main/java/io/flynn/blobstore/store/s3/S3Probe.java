@@ -7,6 +7,10 @@ import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.StoreProbe;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -19,6 +23,8 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.core.async.AsyncResponseTransformer;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
@@ -29,6 +35,10 @@ import software.amazon.awssdk.services.s3.presigner.S3Presigner;
  * that a policy without the right to delete leaves nothing behind. For one thread.
  */
 public final class S3Probe implements StoreProbe {
+
+    private static final Logger LOG = LoggerFactory.getLogger(S3Probe.class);
+
+    private static final Duration TIDYING = Duration.ofSeconds(5);
 
     private static final byte[] CONTENT = "blobstore probe; may be deleted\n".getBytes(StandardCharsets.UTF_8);
 
@@ -67,6 +77,7 @@ public final class S3Probe implements StoreProbe {
                 Finding finding = make(check);
                 findings.add(finding);
                 if (finding.level() == Level.FAILURE && endsTheProbe(finding.reason(), check)) {
+                    tidyUp(s3);
                     break;
                 }
             }
@@ -104,8 +115,37 @@ public final class S3Probe implements StoreProbe {
         };
     }
 
+    /** For a probe that breaks off, as far as the store lets it: the next one has another key. */
+    private void tidyUp(S3AsyncClient s3) {
+        allowForTidying();
+        try {
+            delete(s3);
+        } catch (StorageFailure e) {
+            LOG.debug("object {} may be left in bucket {}", key, bucket, e);
+        }
+    }
+
+    /** What was begun is undone even if the time of all checks is over. */
+    private void allowForTidying() {
+        end = Math.max(end, System.nanoTime() + TIDYING.toNanos());
+    }
+
     private void list(S3AsyncClient s3) {
+        backend.endpoint().ifPresent(this::reach);
         await("list", s3.listObjectsV2(r -> r.bucket(bucket).maxKeys(1)));
+    }
+
+    /** By ourselves: of a name that doesn't resolve, or a port where nobody is, the SDK sometimes says no more than "timeout". */
+    private void reach(URI endpoint) {
+        String host = backend.pathStyle() ? endpoint.getHost() : bucket + "." + endpoint.getHost();
+        int defaultPort = "http".equals(endpoint.getScheme()) ? 80 : 443;
+        int port = endpoint.getPort() < 0 ? defaultPort : endpoint.getPort();
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(InetAddress.getByName(host), port), (int)
+                    Math.max(1, remaining().toMillis()));
+        } catch (IOException e) {
+            throw S3Failures.translate("list in " + S3Clients.describe(backend), e);
+        }
     }
 
     private void delete(S3AsyncClient s3) {
@@ -127,7 +167,7 @@ public final class S3Probe implements StoreProbe {
         HttpRequest request;
         try (HttpClient client =
                 HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build()) {
-            request = HttpRequest.newBuilder(java.net.URI.create(presigner
+            request = HttpRequest.newBuilder(URI.create(presigner
                             .presignGetObject(p -> p.signatureDuration(Duration.ofMinutes(1))
                                     .getObjectRequest(r -> r.bucket(bucket).key(key)))
                             .url()
@@ -168,6 +208,7 @@ public final class S3Probe implements StoreProbe {
                     "list multipart uploads (s3:ListBucketMultipartUploads)",
                     s3.listMultipartUploads(r -> r.bucket(bucket).prefix(key)));
         } finally {
+            allowForTidying();
             await(
                     "abort a multipart upload",
                     s3.abortMultipartUpload(r -> r.bucket(bucket).key(key).uploadId(upload)));

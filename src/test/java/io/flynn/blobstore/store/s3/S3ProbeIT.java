@@ -125,6 +125,19 @@ class S3ProbeIT {
     }
 
     @Test
+    void aProbeThatCannotGoOnLeavesNothingBehind() {
+        s3.breakOff(LocalS3.Operation.GET);
+        try {
+            assertThat(probe(settings()))
+                    .last()
+                    .satisfies(finding -> assertThat(finding.level()).isEqualTo(Level.FAILURE));
+        } finally {
+            s3.breakOff();
+        }
+        assertThat(s3.sizes(BUCKET)).isEmpty();
+    }
+
+    @Test
     void aMissingBucketIsNamed() {
         BackendSettings right = settings();
 

@@ -13,12 +13,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.awaitility.Awaitility;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The operator is granted what it uses, all of it and nothing else: its requests on every path, against the chart's Roles. */
-@Tag("long")
 class OperatorVerbsIT {
 
     /** Granted to everybody by Kubernetes itself ({@code system:discovery}, {@code system:basic-user}). */
