@@ -292,6 +292,32 @@ class MoveIT {
     }
 
     @Test
+    void aShortOutageCostsAVerificationNoProof() {
+        int blobs = 20;
+        for (int i = 0; i < blobs; i++) {
+            world.add("/slug" + i, bytes(100, i));
+        }
+        assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
+        AtomicInteger reads = new AtomicInteger();
+        BlobStore stumbling = new Decorated(world.store) {
+            @Override
+            public Optional<BlobContent> readBack(ObjectKey key) {
+                if (reads.incrementAndGet() == blobs) {
+                    throw new StorageFailure.Unreachable(Reasons.ENDPOINT_UNREACHABLE, "cut", null);
+                }
+                return super.readBack(key);
+            }
+        };
+
+        StageReport verified =
+                new VerifyRun(world.context(Stage.VERIFY), BackendName.POSTGRES, S3MAIN, stumbling, 4).run();
+
+        assertThat(verified.reason()).as(verified.message()).isEqualTo(Reasons.DONE);
+        assertThat(verified.figure(Figure.BLOBS)).hasValue(blobs);
+        assertThat(reads).as("only the blob that failed was read again").hasValue(blobs + 1);
+    }
+
+    @Test
     void aDenialEndsTheRunAtOnceAndSaysWhy() {
         world.add("/slug", bytes(1000, 1));
         BlobStore denied = new Decorated(world.store) {
