@@ -6,8 +6,15 @@ import io.fabric8.kubernetes.client.Config;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.LocalTime;
+import java.time.ZoneOffset;
+import java.util.TimeZone;
 
 /**
  * A real API server and, for tests that need them, the real controllers, started once in this JVM from the binaries in
@@ -36,8 +43,33 @@ public final class RealApiServer {
                 .withOfflineMode(true)
                 .withStartupTimeout(START_MILLIS_MAX)
                 .build());
-        server.start();
+        start();
         Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
+    }
+
+    /** One JVM at a time: they share the certificates in {@code KUBE_API_TEST_DIR}, and whoever comes first makes them. */
+    private void start() {
+        TimeZone here = TimeZone.getDefault();
+        Path lock = Path.of(System.getenv(DIRECTORY), ".starting");
+        try (FileChannel file = FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            // Until the file is closed.
+            file.lock();
+            // kube-api-test compares times of day: a deadline past midnight has passed before it starts to wait. So let
+            // it be noon.
+            TimeZone.setDefault(zoneWhereItIs(LocalTime.NOON));
+            server.start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } finally {
+            TimeZone.setDefault(here);
+        }
+    }
+
+    static TimeZone zoneWhereItIs(LocalTime time) {
+        long ahead = Duration.between(LocalTime.now(ZoneOffset.UTC), time).toSeconds();
+        long halfDay = Duration.ofHours(12).toSeconds();
+        return TimeZone.getTimeZone(
+                ZoneOffset.ofTotalSeconds((int) (Math.floorMod(ahead + halfDay, 2 * halfDay) - halfDay)));
     }
 
     /** The one of this JVM, started if it is not yet. */

@@ -1,0 +1,29 @@
+package io.flynn.blobstore.testkit.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.client.KubernetesClient;
+import java.time.LocalTime;
+import java.util.TimeZone;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
+
+@EnabledIfEnvironmentVariable(
+        named = RealApiServer.DIRECTORY,
+        matches = ".+",
+        disabledReason = "KUBE_API_TEST_DIR names no API server's binaries")
+class RealApiServerIT {
+
+    @Test
+    void startsAMinuteBeforeMidnight() {
+        TimeZone here = TimeZone.getDefault();
+        TimeZone late = RealApiServer.zoneWhereItIs(LocalTime.of(23, 59));
+        TimeZone.setDefault(late);
+        try (KubernetesClient client = RealApiServer.shared().client()) {
+            assertThat(client.namespaces().withName("default").get()).isNotNull();
+            assertThat(TimeZone.getDefault()).isEqualTo(late);
+        } finally {
+            TimeZone.setDefault(here);
+        }
+    }
+}
