@@ -43,6 +43,8 @@ final class BlobDownload {
 
     void get(BlobName name, Request request, Response response) throws IOException {
         boolean isThere = catalog.read(name, (version, bytes) -> {
+            // What an earlier turn said about another version.
+            response.reset();
             if (version.isInPostgres()) {
                 send(version, bytes, request, response);
             } else {

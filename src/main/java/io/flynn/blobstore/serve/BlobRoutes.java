@@ -53,9 +53,6 @@ final class BlobRoutes extends Handler.Abstract {
         inFlight.enter();
         Request.addCompletionListener(request, failure -> inFlight.leave());
         try {
-            if (health.isDraining()) {
-                response.getHeaders().put(HttpHeader.CONNECTION, "close");
-            }
             route(request, response);
             callback.succeeded();
         } catch (Refusal e) {

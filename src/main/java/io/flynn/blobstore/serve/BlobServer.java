@@ -41,6 +41,7 @@ public final class BlobServer implements AutoCloseable {
     private final Health health;
     private final InFlight inFlight = new InFlight();
     private final Server jetty;
+    private final HttpConfiguration http = http();
     private final ServerConnector connector;
 
     /** @param statusCatalog the same database through a connection that nothing else uses */
@@ -51,7 +52,7 @@ public final class BlobServer implements AutoCloseable {
         threads.setName("http");
         threads.setVirtualThreadsExecutor(Executors.newVirtualThreadPerTaskExecutor());
         jetty = new Server(threads);
-        connector = new ServerConnector(jetty, 1, 1, new HttpConnectionFactory(http()));
+        connector = new ServerConnector(jetty, 1, 1, new HttpConnectionFactory(http));
         connector.setPort(settings.port());
         connector.setIdleTimeout(IDLE.toMillis());
         // Jetty's own 1 s would break off uploads that pause while others are waited for.
@@ -103,6 +104,7 @@ public final class BlobServer implements AutoCloseable {
      */
     public int drain() throws InterruptedException {
         health.draining();
+        http.setPersistentConnectionsEnabled(false);
         LOG.info("draining");
         Thread.sleep(settings.drainDelay());
         CompletableFuture<Void> connectionsClosed = connector.shutdown();

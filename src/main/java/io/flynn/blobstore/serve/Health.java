@@ -38,10 +38,6 @@ final class Health {
         state = State.DRAINING;
     }
 
-    boolean isDraining() {
-        return state == State.DRAINING;
-    }
-
     /** @throws Refusal while the schema has not been seen to be right */
     void requireStarted() {
         if (state == State.STARTING) {

@@ -3,8 +3,10 @@ package io.flynn.blobstore.serve;
 import static io.flynn.blobstore.serve.RunningServer.text;
 import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
@@ -22,6 +24,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -181,6 +184,50 @@ class BlobServerLifeIT {
 
             assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
         }
+    }
+
+    @Test
+    void getWhoseConnectionBreaksBeforeTheFirstByteIsNotFailed() throws Exception {
+        try (RunningServer server = RunningServer.ready(environment);
+                Database pool = new Database(PgSettings.decode(environment), "test", 2, PATIENCE)) {
+            server.put("/a", "hello");
+            ByteArrayOutputStream read = new ByteArrayOutputStream();
+            AtomicInteger turns = new AtomicInteger();
+
+            new ServedCatalog(pool).read(new BlobName("/a"), (version, bytes) -> {
+                if (turns.incrementAndGet() == 1) {
+                    breakConnections();
+                }
+                bytes.copyTo(read, 0, version.size());
+            });
+
+            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
+            assertThat(turns).hasValue(2);
+        }
+    }
+
+    @Test
+    void readThatBreaksAfterItsFirstByteIsNotRepeated() throws Exception {
+        try (RunningServer server = RunningServer.ready(environment);
+                Database pool = new Database(PgSettings.decode(environment), "test", 2, PATIENCE)) {
+            server.put("/a", "hello".repeat(1_000_000));
+            ByteArrayOutputStream read = new ByteArrayOutputStream() {
+                @Override
+                public void write(byte[] bytes, int from, int length) {
+                    super.write(bytes, from, length);
+                    breakConnections();
+                }
+            };
+
+            assertThatThrownBy(() -> new ServedCatalog(pool)
+                            .read(new BlobName("/a"), (version, bytes) -> bytes.copyTo(read, 0, version.size())))
+                    .isInstanceOf(StorageFailure.Unreachable.class);
+            assertThat("hello".repeat(1_000_000)).startsWith(read.toString(StandardCharsets.UTF_8));
+        }
+    }
+
+    private void breakConnections() {
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'");
     }
 
     @Test

@@ -10,6 +10,9 @@ import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.time.Duration;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Connections to one database, every wait on them bounded. Thread-safe; borrowing blocks.
@@ -17,6 +20,8 @@ import java.util.Properties;
  * <p>All statements translate their failures into {@link StorageFailure}s through {@link #with}.
  */
 public final class Database implements AutoCloseable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Database.class);
 
     /** An answer that takes longer is taken for lost; the driver's own default is to wait for ever. */
     private static final Duration SOCKET_TIMEOUT = Duration.ofSeconds(120);
@@ -61,6 +66,13 @@ public final class Database implements AutoCloseable {
         pool = new HikariDataSource(config);
     }
 
+    /** Work that only reads, and so can be done again as long as nothing of what it read went out of the program's hands. */
+    @FunctionalInterface
+    interface ReadWork<T> {
+        /** @param handingOn to be run before anything is handed on that can't be taken back */
+        T on(Connection connection, Runnable handingOn) throws SQLException;
+    }
+
     /**
      * Borrows a connection in autocommit mode, does the work, gives it back.
      *
@@ -72,6 +84,28 @@ public final class Database implements AutoCloseable {
             return work.on(connection);
         } catch (SQLException e) {
             throw PgFailures.translate(tried, e);
+        }
+    }
+
+    /**
+     * The same for work that only reads: if its connection breaks before anything was handed on, it is done once more on
+     * another. A database that can't be reached at all is not asked twice.
+     */
+    <T> T read(String tried, ReadWork<T> work) {
+        AtomicBoolean canRepeat = new AtomicBoolean();
+        try {
+            return with(tried, connection -> {
+                canRepeat.set(true);
+                return work.on(connection, () -> canRepeat.set(false));
+            });
+        } catch (StorageFailure.Unreachable e) {
+            if (!canRepeat.get()) {
+                throw e;
+            }
+            // What broke one connection has most often broken all of them.
+            pool.getHikariPoolMXBean().softEvictConnections();
+            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("reading once more on another connection");
+            return with(tried, connection -> work.on(connection, () -> {}));
         }
     }
 

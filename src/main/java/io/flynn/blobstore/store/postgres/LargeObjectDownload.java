@@ -17,10 +17,13 @@ public final class LargeObjectDownload {
 
     private final Connection connection;
     private final BlobVersion version;
+    private final Runnable handingOn;
 
-    LargeObjectDownload(Connection connection, BlobVersion version) {
+    /** @param handingOn run before bytes are written */
+    LargeObjectDownload(Connection connection, BlobVersion version, Runnable handingOn) {
         this.connection = connection;
         this.version = version;
+        this.handingOn = handingOn;
     }
 
     /**
@@ -43,6 +46,7 @@ public final class LargeObjectDownload {
             for (ByteBuffer row = copy.next(); row != null; row = copy.next()) {
                 ByteBuffer chunk = CopyRows.field(row);
                 if (chunk != null) {
+                    handingOn.run();
                     target.write(chunk.array(), chunk.arrayOffset() + chunk.position(), chunk.remaining());
                     left -= chunk.remaining();
                 }

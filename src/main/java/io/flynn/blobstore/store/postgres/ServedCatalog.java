@@ -98,7 +98,10 @@ public final class ServedCatalog {
         this.database = database;
     }
 
-    /** What to do with a blob while its bytes can be read: both come from one snapshot, whatever happens to them meanwhile. */
+    /**
+     * What to do with a blob while its bytes can be read: both come from one snapshot, whatever happens to them meanwhile. Done
+     * a second time, with another snapshot, if the connection breaks before the first byte.
+     */
     @FunctionalInterface
     public interface Reading {
         void of(BlobVersion version, LargeObjectDownload bytes) throws IOException;
@@ -120,7 +123,7 @@ public final class ServedCatalog {
     }
 
     public Optional<BlobVersion> find(BlobName name) {
-        return database.with("look up a name", connection -> find(connection, name));
+        return database.read("look up a name", (connection, handingOn) -> find(connection, name));
     }
 
     /**
@@ -131,14 +134,15 @@ public final class ServedCatalog {
      * @throws IOException if {@code reading} does
      */
     public boolean read(BlobName name, Reading reading) throws IOException {
-        return unwrapping(() -> database.with("read a blob", connection -> {
+        return unwrapping(() -> database.read("read a blob", (connection, handingOn) -> {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.execute(ONE_SNAPSHOT);
             }
             Optional<BlobVersion> version = find(connection, name);
             if (version.isPresent()) {
-                wrapping(() -> reading.of(version.get(), new LargeObjectDownload(connection, version.get())));
+                wrapping(
+                        () -> reading.of(version.get(), new LargeObjectDownload(connection, version.get(), handingOn)));
             }
             connection.rollback();
             return version.isPresent();
@@ -197,7 +201,7 @@ public final class ServedCatalog {
      * @throws IOException if {@code children} does
      */
     public void list(BlobName directory, Children children) throws IOException {
-        unwrapping(() -> database.with("list names", connection -> {
+        unwrapping(() -> database.read("list names", (connection, handingOn) -> {
             // The driver fetches in portions only inside a transaction.
             connection.setAutoCommit(false);
             try (PreparedStatement statement = connection.prepareStatement(CHILDREN)) {
@@ -206,6 +210,7 @@ public final class ServedCatalog {
                 try (ResultSet rows = statement.executeQuery()) {
                     while (rows.next()) {
                         String child = rows.getString(1);
+                        handingOn.run();
                         wrapping(() -> children.take(child));
                     }
                 }
