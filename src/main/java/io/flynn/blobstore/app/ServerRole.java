@@ -21,21 +21,15 @@ import picocli.CommandLine.Command;
 /** The HTTP blobstore, until it is told to stop. */
 @Command(
         name = "server",
-        description = {
-            "Serves the blobstore over HTTP.",
-            "Settings come from the environment: PORT (8080), PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE,"
-                    + " BACKEND_<NAME>, BACKEND_<NAME>_<KEY>, DEFAULT_BACKEND, BLOBSTORE_DATABASE_CONNECTIONS (16),"
-                    + " BLOBSTORE_DRAIN_DELAY (5s), BLOBSTORE_DRAIN_GRACE (20s)."
-        },
+        description = "Serves the blobstore over HTTP.",
+        footerHeading = "%nSettings, from the environment:%n",
+        modelTransformer = ServerHelp.class,
         mixinStandardHelpOptions = true)
 final class ServerRole implements Callable<Integer> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ServerRole.class);
 
     private static final String APPLICATION_NAME = "blobstore server";
-
-    /** Long enough for a burst, short enough for a client to be told to come again before it gives up. */
-    private static final Duration WAIT_FOR_CONNECTION = Duration.ofSeconds(5);
 
     private static final Duration SCHEMA_RETRY_MIN = Duration.ofSeconds(1);
     private static final Duration SCHEMA_RETRY_MAX = Duration.ofSeconds(10);
@@ -62,8 +56,8 @@ final class ServerRole implements Callable<Integer> {
             return ExitCode.USAGE.value();
         }
         Database database =
-                new Database(postgres, APPLICATION_NAME, settings.databaseConnections(), WAIT_FOR_CONNECTION);
-        Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, WAIT_FOR_CONNECTION);
+                new Database(postgres, APPLICATION_NAME, settings.databaseConnections(), settings.databaseWait());
+        Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, settings.databaseWait());
         BlobServer server =
                 new BlobServer(settings, new ServedCatalog(database), new ServedCatalog(statusDatabase), backends);
         server.start();

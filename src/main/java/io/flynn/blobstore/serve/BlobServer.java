@@ -1,5 +1,6 @@
 package io.flynn.blobstore.serve;
 
+import io.flynn.blobstore.serve.ServerSettings.Limits;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -23,14 +24,6 @@ public final class BlobServer implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(BlobServer.class);
 
-    /** A client that sends or takes no byte for so long is gone; its request holds a connection to the database. */
-    private static final Duration IDLE = Duration.ofSeconds(60);
-
-    /** A name of 4 KiB, every byte of it percent-encoded, and room for the rest. */
-    private static final int REQUEST_HEADER_BYTES = 16 * 1024;
-
-    private static final int CONNECTIONS_MAX = 4_096;
-
     /** So long no request may have come before the connections are closed: on a busy machine one that came is seen late. */
     private static final Duration QUIET = Duration.ofSeconds(1);
 
@@ -41,35 +34,37 @@ public final class BlobServer implements AutoCloseable {
     private final Health health;
     private final InFlight inFlight = new InFlight();
     private final Server jetty;
-    private final HttpConfiguration http = http();
+    private final HttpConfiguration http;
     private final ServerConnector connector;
 
     /** @param statusCatalog the same database through a connection that nothing else uses */
     public BlobServer(ServerSettings settings, ServedCatalog catalog, ServedCatalog statusCatalog, Backends backends) {
         this.settings = settings;
+        Limits limits = settings.limits();
         health = new Health(statusCatalog);
+        http = http(limits);
         QueuedThreadPool threads = new QueuedThreadPool(THREADS_MAX);
         threads.setName("http");
         threads.setVirtualThreadsExecutor(Executors.newVirtualThreadPerTaskExecutor());
         jetty = new Server(threads);
         connector = new ServerConnector(jetty, 1, 1, new HttpConnectionFactory(http));
         connector.setPort(settings.port());
-        connector.setIdleTimeout(IDLE.toMillis());
+        connector.setIdleTimeout(limits.idleTimeout().toMillis());
         // Jetty's own 1 s would break off uploads that pause while others are waited for.
-        connector.setShutdownIdleTimeout(IDLE.toMillis());
+        connector.setShutdownIdleTimeout(limits.idleTimeout().toMillis());
         jetty.addConnector(connector);
-        jetty.addBean(new NetworkConnectionLimit(CONNECTIONS_MAX, connector));
+        jetty.addBean(new NetworkConnectionLimit(limits.connections(), connector));
         jetty.setHandler(new BlobRoutes(catalog, backends, health, inFlight));
         ErrorHandler errors = new ErrorHandler();
         errors.setShowStacks(false);
         jetty.setErrorHandler(errors);
     }
 
-    private static HttpConfiguration http() {
+    private static HttpConfiguration http(Limits limits) {
         HttpConfiguration http = new HttpConfiguration();
         // Names are opaque: %2F, %25, //, .. and raw UTF-8 are for us to decode, not for the server to judge.
         http.setUriCompliance(UriCompliance.UNSAFE);
-        http.setRequestHeaderSize(REQUEST_HEADER_BYTES);
+        http.setRequestHeaderSize(limits.headerBytes());
         http.setSendServerVersion(false);
         // Else a content type that differs from a well-known one only by case would be stored as that.
         http.setHeaderCacheCaseSensitive(true);

@@ -2,62 +2,110 @@ package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
- * How one server listens and stops.
+ * How one server listens, bounds what it does, and stops.
  *
- * @param port {@code PORT}, 8080; 0 = any free one
- * @param databaseConnections {@code BLOBSTORE_DATABASE_CONNECTIONS}, 16: at most so many blobs go from or to the database at
- *     once, each through a connection of its own
- * @param drainDelay {@code BLOBSTORE_DRAIN_DELAY}, 5s: how long a server that was told to stop still takes new requests, until
- *     everybody knows that it isn't ready any more
- * @param drainGrace {@code BLOBSTORE_DRAIN_GRACE}, 20s: how long running requests may then take; together with the delay less
- *     than the pod's termination grace period
+ * @param port 0 = any free one
+ * @param databaseConnections at most so many blobs go from or to the database at once
+ * @param databaseWait for a connection that is free
+ * @param drainDelay how long a server that was told to stop still takes new requests
+ * @param drainGrace how long running requests may then take
  */
-public record ServerSettings(int port, int databaseConnections, Duration drainDelay, Duration drainGrace) {
+public record ServerSettings(
+        int port,
+        Limits limits,
+        int databaseConnections,
+        Duration databaseWait,
+        Duration drainDelay,
+        Duration drainGrace) {
 
-    private static final Pattern DURATION = Pattern.compile("(\\d{1,6})(ms|s|m)");
+    /**
+     * What one client may take.
+     *
+     * @param connections of all clients together; more wait until one is closed
+     * @param idleTimeout without a byte, either way
+     * @param headerBytes request line and headers
+     */
+    public record Limits(int connections, Duration idleTimeout, int headerBytes) {}
+
+    private static final Setting<Integer> PORT =
+            Setting.number("PORT", 8080, 0, 65_535, "where blobs are served; 0 = any free port");
+
+    private static final Setting<Integer> CONNECTIONS = Setting.number(
+            "BLOBSTORE_CONNECTIONS", 4_096, 1, 100_000, "clients connected at once; more wait to be accepted");
+
+    private static final Setting<Duration> IDLE_TIMEOUT = Setting.duration(
+            "BLOBSTORE_IDLE_TIMEOUT",
+            "60s",
+            Duration.ofMillis(100),
+            Duration.ofHours(1),
+            "a client that sends or takes no byte for so long is gone");
+
+    /** A name of 4 KiB, every byte of it percent-encoded, and room for the rest. */
+    private static final Setting<Long> HEADER_BYTES = Setting.size(
+            "BLOBSTORE_HEADER_SIZE",
+            "16Ki",
+            1 << 10,
+            1 << 20,
+            "bytes that a request's line and headers may have; 431 or 414 beyond");
+
+    private static final Setting<Integer> DATABASE_CONNECTIONS = Setting.number(
+            "BLOBSTORE_DATABASE_CONNECTIONS",
+            16,
+            1,
+            1_000,
+            "blobs that go from or to the database at once, each through a connection of its own; the database's"
+                    + " max_connections must allow these and one more for each server");
+
+    /** Long enough for a burst of small blobs; who waits longer waits for large ones, and is better told so at once. */
+    private static final Setting<Duration> DATABASE_WAIT = Setting.duration(
+            "BLOBSTORE_DATABASE_WAIT",
+            "2s",
+            // Of HikariCP.
+            Duration.ofMillis(250),
+            Duration.ofMinutes(1),
+            "for a connection that is free; then the answer is 503 with Retry-After");
+
+    private static final Setting<Duration> DRAIN_DELAY = Setting.duration(
+            "BLOBSTORE_DRAIN_DELAY",
+            "5s",
+            Duration.ZERO,
+            Duration.ofMinutes(10),
+            "a server that was told to stop still takes new requests for so long: until everybody knows that it isn't"
+                    + " ready any more");
+
+    private static final Setting<Duration> DRAIN_GRACE = Setting.duration(
+            "BLOBSTORE_DRAIN_GRACE",
+            "20s",
+            Duration.ZERO,
+            Duration.ofHours(1),
+            "that requests which run may then take; with the delay less than the pod's termination grace period");
+
+    /** Every variable that {@link #decode} reads, in the order in which to explain them. */
+    public static final List<Setting<?>> ALL = List.of(
+            PORT,
+            CONNECTIONS,
+            IDLE_TIMEOUT,
+            HEADER_BYTES,
+            DATABASE_CONNECTIONS,
+            DATABASE_WAIT,
+            DRAIN_DELAY,
+            DRAIN_GRACE);
 
     /** @throws InvalidSettingException if a variable holds what it can't mean; it names the variable */
     public static ServerSettings decode(Map<String, String> environment) {
         return new ServerSettings(
-                number(environment, "PORT", 8080, 0, 65_535),
-                number(environment, "BLOBSTORE_DATABASE_CONNECTIONS", 16, 1, 1_000),
-                duration(environment, "BLOBSTORE_DRAIN_DELAY", Duration.ofSeconds(5)),
-                duration(environment, "BLOBSTORE_DRAIN_GRACE", Duration.ofSeconds(20)));
-    }
-
-    private static int number(Map<String, String> environment, String variable, int ifUnset, int min, int max) {
-        String value = environment.getOrDefault(variable, "");
-        if (value.isEmpty()) {
-            return ifUnset;
-        }
-        if (value.matches("\\d{1,6}")) {
-            int number = Integer.parseInt(value);
-            if (number >= min && number <= max) {
-                return number;
-            }
-        }
-        throw new InvalidSettingException(variable, "is \"%s\"; use a number from %d to %d".formatted(value, min, max));
-    }
-
-    private static Duration duration(Map<String, String> environment, String variable, Duration ifUnset) {
-        String value = environment.getOrDefault(variable, "");
-        if (value.isEmpty()) {
-            return ifUnset;
-        }
-        Matcher duration = DURATION.matcher(value);
-        if (!duration.matches()) {
-            throw new InvalidSettingException(variable, "is \"%s\"; use a duration such as 5s or 1m".formatted(value));
-        }
-        long amount = Long.parseLong(duration.group(1));
-        return switch (duration.group(2)) {
-            case "ms" -> Duration.ofMillis(amount);
-            case "s" -> Duration.ofSeconds(amount);
-            default -> Duration.ofMinutes(amount);
-        };
+                PORT.in(environment),
+                new Limits(
+                        CONNECTIONS.in(environment),
+                        IDLE_TIMEOUT.in(environment),
+                        Math.toIntExact(HEADER_BYTES.in(environment))),
+                DATABASE_CONNECTIONS.in(environment),
+                DATABASE_WAIT.in(environment),
+                DRAIN_DELAY.in(environment),
+                DRAIN_GRACE.in(environment));
     }
 }

@@ -21,8 +21,6 @@ import java.util.Map;
 /** The HTTP blobstore in this process, as its environment says, and a client that follows no redirects. */
 final class RunningServer implements AutoCloseable {
 
-    static final Duration WAIT_FOR_CONNECTION = Duration.ofMillis(500);
-
     private final Database database;
     private final Database statusDatabase;
     private final Backends backends;
@@ -34,10 +32,11 @@ final class RunningServer implements AutoCloseable {
         Map<String, String> variables = new HashMap<>(environment);
         variables.putIfAbsent("PORT", "0");
         variables.putIfAbsent("BLOBSTORE_DRAIN_DELAY", "0s");
+        variables.putIfAbsent("BLOBSTORE_DATABASE_WAIT", "500ms");
         ServerSettings settings = ServerSettings.decode(variables);
         PgSettings postgres = PgSettings.decode(variables);
-        database = new Database(postgres, "test", settings.databaseConnections(), WAIT_FOR_CONNECTION);
-        statusDatabase = new Database(postgres, "test", 1, WAIT_FOR_CONNECTION);
+        database = new Database(postgres, "test", settings.databaseConnections(), settings.databaseWait());
+        statusDatabase = new Database(postgres, "test", 1, settings.databaseWait());
         backends = new Backends(BackendEnvironment.decode(variables), 64 << 20);
         server = new BlobServer(settings, new ServedCatalog(database), new ServedCatalog(statusDatabase), backends);
         server.start();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.serve.ServerSettings.Limits;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -15,17 +16,33 @@ class ServerSettingsTest {
     @Test
     void everythingHasADefault() {
         assertThat(ServerSettings.decode(Map.of("PORT", "")))
-                .isEqualTo(new ServerSettings(8080, 16, Duration.ofSeconds(5), Duration.ofSeconds(20)));
+                .isEqualTo(new ServerSettings(
+                        8080,
+                        new Limits(4096, Duration.ofSeconds(60), 16 * 1024),
+                        16,
+                        Duration.ofSeconds(2),
+                        Duration.ofSeconds(5),
+                        Duration.ofSeconds(20)));
     }
 
     @Test
     void everythingCanBeSet() {
         assertThat(ServerSettings.decode(Map.of(
                         "PORT", "80",
+                        "BLOBSTORE_CONNECTIONS", "100",
+                        "BLOBSTORE_IDLE_TIMEOUT", "1h",
+                        "BLOBSTORE_HEADER_SIZE", "8192",
                         "BLOBSTORE_DATABASE_CONNECTIONS", "4",
+                        "BLOBSTORE_DATABASE_WAIT", "250ms",
                         "BLOBSTORE_DRAIN_DELAY", "500ms",
                         "BLOBSTORE_DRAIN_GRACE", "2m")))
-                .isEqualTo(new ServerSettings(80, 4, Duration.ofMillis(500), Duration.ofMinutes(2)));
+                .isEqualTo(new ServerSettings(
+                        80,
+                        new Limits(100, Duration.ofHours(1), 8192),
+                        4,
+                        Duration.ofMillis(250),
+                        Duration.ofMillis(500),
+                        Duration.ofMinutes(2)));
     }
 
     @ParameterizedTest
@@ -33,8 +50,13 @@ class ServerSettingsTest {
         "PORT, 65536",
         "PORT, -1",
         "PORT, tcp://10.0.0.1:80",
+        "BLOBSTORE_CONNECTIONS, 0",
+        "BLOBSTORE_IDLE_TIMEOUT, 99ms",
+        "BLOBSTORE_HEADER_SIZE, 16KB",
+        "BLOBSTORE_HEADER_SIZE, 999999999999Ti",
         "BLOBSTORE_DATABASE_CONNECTIONS, 0",
         "BLOBSTORE_DATABASE_CONNECTIONS, 99999999999",
+        "BLOBSTORE_DATABASE_WAIT, 249ms",
         "BLOBSTORE_DRAIN_DELAY, 5",
         "BLOBSTORE_DRAIN_GRACE, -5s"
     })
