@@ -19,7 +19,7 @@ import java.util.HashMap;
 import java.util.Map;
 
 /** The HTTP blobstore in this process, as its environment says, and a client that follows no redirects. */
-final class RunningServer implements AutoCloseable {
+public final class RunningServer implements AutoCloseable {
 
     private final Database database;
     private final Database statusDatabase;
@@ -43,7 +43,7 @@ final class RunningServer implements AutoCloseable {
     }
 
     /** Listening, its schema made, and ready. */
-    static RunningServer ready(Map<String, String> environment) {
+    public static RunningServer ready(Map<String, String> environment) {
         RunningServer running = new RunningServer(environment);
         running.database.with("make the schema", connection -> {
             Schema.upgrade(connection);
@@ -61,7 +61,7 @@ final class RunningServer implements AutoCloseable {
         return server.port();
     }
 
-    URI uri(String target) {
+    public URI uri(String target) {
         return URI.create("http://127.0.0.1:" + port() + target);
     }
 
