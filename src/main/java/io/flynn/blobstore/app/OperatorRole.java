@@ -6,7 +6,6 @@ import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.operate.BackendReconciler;
 import io.flynn.blobstore.operate.Lease;
 import io.flynn.blobstore.operate.MigrationReconciler;
-import io.flynn.blobstore.operate.OperatorHttp;
 import io.flynn.blobstore.operate.OperatorSettings;
 import io.javaoperatorsdk.operator.Operator;
 import io.javaoperatorsdk.operator.api.config.ConfigurationServiceOverrider;
@@ -65,7 +64,8 @@ final class OperatorRole implements Callable<Integer> {
         operator.register(
                 new MigrationReconciler(client, settings.image(), InstantSource.system()),
                 controller -> controller.settingNamespaces(settings.watchNamespace()));
-        OperatorHttp http = OperatorHttp.start(
+        // Ready also while it waits for the lease, or a rolling update would wait for the old leader.
+        AdminHttp http = AdminHttp.start(
                 settings.httpPort(), () -> operator.getRuntimeInfo().allEventSourcesAreHealthy(), metrics::scrape);
         CountDownLatch stopped = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(operator, lease, settings, stopped), "stop"));

@@ -11,6 +11,14 @@ import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
+import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
+import io.micrometer.core.instrument.binder.system.FileDescriptorMetrics;
+import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
+import io.micrometer.core.instrument.binder.system.UptimeMetrics;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -28,6 +36,8 @@ import picocli.CommandLine.Command;
 final class ServerRole implements Callable<Integer> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ServerRole.class);
+
+    private static final Logger ACCESS = LoggerFactory.getLogger("access");
 
     private static final String APPLICATION_NAME = "blobstore server";
 
@@ -58,10 +68,21 @@ final class ServerRole implements Callable<Integer> {
         Database database =
                 new Database(postgres, APPLICATION_NAME, settings.databaseConnections(), settings.databaseWait());
         Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, settings.databaseWait());
-        BlobServer server =
-                new BlobServer(settings, new ServedCatalog(database), new ServedCatalog(statusDatabase), backends);
+        PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        observe(metrics, database);
+        ServerLogs logs = ServerLogs.begin();
+        BlobServer server = new BlobServer(
+                settings,
+                new ServedCatalog(database),
+                new ServedCatalog(statusDatabase),
+                backends,
+                metrics,
+                ACCESS::info);
         server.start();
-        Thread stopping = stopOnSignal(server);
+        if (settings.metricsPort() >= 0) {
+            serveMetrics(settings.metricsPort(), server, metrics);
+        }
+        Thread stopping = stopOnSignal(server, logs);
         try {
             prepare(database);
             server.ready();
@@ -73,17 +94,41 @@ final class ServerRole implements Callable<Integer> {
             return ExitCode.FAILED.value();
         } finally {
             Runtime.getRuntime().removeShutdownHook(stopping);
+            logs.close();
+        }
+    }
+
+    private static void observe(MeterRegistry metrics, Database database) {
+        database.observe(metrics);
+        new JvmMemoryMetrics().bindTo(metrics);
+        new JvmThreadMetrics().bindTo(metrics);
+        new ProcessorMetrics().bindTo(metrics);
+        new FileDescriptorMetrics().bindTo(metrics);
+        new UptimeMetrics().bindTo(metrics);
+    }
+
+    /** Blobs are served without metrics, too: a port that somebody else has is no reason to serve none. */
+    private static void serveMetrics(int port, BlobServer server, PrometheusMeterRegistry metrics) {
+        try {
+            AdminHttp http = AdminHttp.start(port, server::isReady, metrics::scrape);
+            LOG.atInfo().addKeyValue("metricsPort", http.port()).log("serving metrics");
+        } catch (Exception e) {
+            LOG.atError()
+                    .addKeyValue("problem", "could not listen on port " + port)
+                    .addKeyValue("fix", "set BLOBSTORE_METRICS_PORT to a port that is free, or to off")
+                    .log("no metrics");
         }
     }
 
     /** The exit code of a JVM that a signal ended is its own (143) unless it is halted: whoever drained has done its work. */
-    private static Thread stopOnSignal(BlobServer server) {
+    private static Thread stopOnSignal(BlobServer server, ServerLogs logs) {
         Thread stopping = Thread.ofPlatform().name("drain").unstarted(() -> {
             try {
                 server.drain();
             } catch (InterruptedException | RuntimeException e) {
                 LOG.error("could not stop in order", e);
             }
+            logs.close();
             Runtime.getRuntime().halt(ExitCode.DONE.value());
         });
         Runtime.getRuntime().addShutdownHook(stopping);

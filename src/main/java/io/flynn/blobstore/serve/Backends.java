@@ -6,8 +6,10 @@ import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.store.s3.PartBuffers;
 import io.flynn.blobstore.store.s3.ServedBucket;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 
 /**
@@ -61,6 +63,13 @@ public final class Backends implements AutoCloseable {
         return Optional.ofNullable(buckets.get(defaultBackend.value()));
     }
 
+    /** Those that blobs can be in here, the database among them. */
+    Set<String> names() {
+        Set<String> names = new HashSet<>(buckets.keySet());
+        names.add(BackendName.POSTGRES.value());
+        return names;
+    }
+
     BackendName defaultBackend() {
         return defaultBackend;
     }
@@ -69,10 +78,7 @@ public final class Backends implements AutoCloseable {
     ServedBucket bucket(String backend) {
         ServedBucket bucket = buckets.get(backend);
         if (bucket == null) {
-            throw new Refusal(
-                    503,
-                    "the blob is in backend \"%s\", which is not configured in this server, or wrongly"
-                            .formatted(backend));
+            throw Refusal.unknownBackend(backend);
         }
         return bucket;
     }

@@ -34,6 +34,7 @@ final class BlobDownload {
 
     void head(BlobName name, Request request, Response response) {
         BlobVersion version = catalog.find(name).orElseThrow(Refusal::notFound);
+        RequestFacts.of(request).backend(version.backend());
         if (isAnswered(version, request, response)) {
             return;
         }
@@ -45,6 +46,7 @@ final class BlobDownload {
         boolean isThere = catalog.read(name, (version, bytes) -> {
             // What an earlier turn said about another version.
             response.reset();
+            RequestFacts.of(request).backend(version.backend());
             if (version.isInPostgres()) {
                 send(version, bytes, request, response);
             } else {

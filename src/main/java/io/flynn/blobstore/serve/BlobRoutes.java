@@ -1,6 +1,8 @@
 package io.flynn.blobstore.serve;
 
+import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.NameRefused;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
@@ -26,23 +28,25 @@ final class BlobRoutes extends Handler.Abstract {
     private static final BlobName STATUS = new BlobName("/.well-known/status");
     private static final BlobName READY = new BlobName("/.well-known/ready");
 
+    private static final FailureAnswer INTERNAL =
+            new FailureAnswer(500, "internal error", RequestFacts.NO_BACKEND, Reasons.INTERNAL, FailureAnswer.LATER);
+
     private static final String NAME_REFUSED =
             "the database can't hold this name: it is too long, or has characters that the database's encoding lacks";
 
-    /** Pools and locks are free again in about that time, if they are at all. */
-    private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
-
     private final Health health;
-    private final InFlight inFlight;
+    private final ServerMetrics metrics;
+    private final BackendName defaultBackend;
     private final ServedCatalog catalog;
     private final BlobDownload download;
     private final BlobUpload upload;
     private final Listing listing;
 
-    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, InFlight inFlight) {
+    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, ServerMetrics metrics) {
         this.catalog = catalog;
         this.health = health;
-        this.inFlight = inFlight;
+        this.metrics = metrics;
+        defaultBackend = backends.defaultBackend();
         download = new BlobDownload(catalog, backends);
         upload = new BlobUpload(catalog, backends);
         listing = new Listing(catalog);
@@ -50,25 +54,28 @@ final class BlobRoutes extends Handler.Abstract {
 
     @Override
     public boolean handle(Request request, Response response, Callback callback) {
-        inFlight.enter();
-        Request.addCompletionListener(request, failure -> inFlight.leave());
+        RequestFacts facts = RequestFacts.of(request);
         try {
             route(request, response);
             callback.succeeded();
         } catch (Refusal e) {
-            answer(e.status(), e.answer(), response, callback);
+            refuse(e, facts, response, callback);
         } catch (NameRefused e) {
             answer(400, NAME_REFUSED, response, callback);
         } catch (StorageFailure e) {
-            fail(status(e), message(e), e, request, response, callback);
+            FailureAnswer answer = FailureAnswer.of(e, facts.backend());
+            metrics.failed(answer.backend(), answer.reason());
+            fail(answer, e, request, response, callback);
         } catch (IOException e) {
+            facts.brokenOff(e);
             LOG.atDebug()
+                    .addKeyValue("id", facts.id())
                     .addKeyValue("method", request.getMethod())
                     .addKeyValue("path", request.getHttpURI().getPath())
                     .log("client broke off");
             callback.failed(e);
         } catch (RuntimeException e) {
-            fail(500, "internal error", e, request, response, callback);
+            fail(INTERNAL, e, request, response, callback);
         }
         return true;
     }
@@ -107,7 +114,10 @@ final class BlobRoutes extends Handler.Abstract {
         switch (method) {
             case "GET" -> download.get(name, request, response);
             case "HEAD" -> download.head(name, request, response);
-            case "PUT" -> upload.put(name, request);
+            case "PUT" -> {
+                RequestFacts.of(request).backend(defaultBackend.value());
+                upload.put(name, request);
+            }
             case "DELETE" -> {
                 Unsupported.refuse(request.getHeaders());
                 catalog.delete(name);
@@ -126,33 +136,24 @@ final class BlobRoutes extends Handler.Abstract {
         return new Refusal(405, "method not allowed: use GET, HEAD, PUT or DELETE");
     }
 
-    private static int status(StorageFailure failure) {
-        return switch (failure) {
-            case StorageFailure.Unreachable e -> 503;
-            case StorageFailure.Busy e -> 503;
-            case StorageFailure.OutcomeUnknown e -> 503;
-            case StorageFailure.Full e -> 507;
-            case StorageFailure.Denied e -> 500;
-            case StorageFailure.Missing e -> 500;
-            case StorageFailure.Corrupt e -> 500;
-        };
-    }
-
-    /** What went wrong where is for the log: clients learn whether it's worth trying again. */
-    private static String message(StorageFailure failure) {
-        return failure.isTransient() ? "not now: " + failure.reason() : "failed: " + failure.reason();
+    private void refuse(Refusal refusal, RequestFacts facts, Response response, Callback callback) {
+        refusal.reason().ifPresent(reason -> {
+            facts.failed(refusal.status(), reason);
+            metrics.failed(facts.backend(), reason);
+        });
+        Duration retryAfter = refusal.reason().isPresent() ? FailureAnswer.LATER : FailureAnswer.SOON;
+        answer(refusal.status(), refusal.answer(), retryAfter, response, callback);
     }
 
     private static void fail(
-            int status,
-            String message,
-            RuntimeException failure,
-            Request request,
-            Response response,
-            Callback callback) {
+            FailureAnswer answer, RuntimeException failure, Request request, Response response, Callback callback) {
+        RequestFacts facts = RequestFacts.of(request);
+        facts.failed(answer.status(), answer.reason());
         LOG.atWarn()
+                .addKeyValue("id", facts.id())
                 .addKeyValue("method", request.getMethod())
                 .addKeyValue("path", request.getHttpURI().getPath())
+                .addKeyValue("backend", answer.backend())
                 .setCause(failure)
                 .log("request failed");
         if (response.isCommitted()) {
@@ -160,14 +161,18 @@ final class BlobRoutes extends Handler.Abstract {
             callback.failed(failure);
         } else {
             response.reset();
-            answer(status, message, response, callback);
+            answer(answer.status(), answer.message(), answer.retryAfter(), response, callback);
         }
     }
 
     private static void answer(int status, String message, Response response, Callback callback) {
+        answer(status, message, FailureAnswer.SOON, response, callback);
+    }
+
+    private static void answer(int status, String message, Duration retryAfter, Response response, Callback callback) {
         response.setStatus(status);
         if (status == 503) {
-            response.getHeaders().put(HttpHeader.RETRY_AFTER, RETRY_AFTER.toSeconds());
+            response.getHeaders().put(HttpHeader.RETRY_AFTER, retryAfter.toSeconds());
         }
         if (status == 405) {
             response.getHeaders().put(HttpHeader.ALLOW, "GET, HEAD, PUT, DELETE");

@@ -2,9 +2,12 @@ package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.serve.ServerSettings.Limits;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import org.eclipse.jetty.http.UriCompliance;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -37,8 +40,18 @@ public final class BlobServer implements AutoCloseable {
     private final HttpConfiguration http;
     private final ServerConnector connector;
 
-    /** @param statusCatalog the same database through a connection that nothing else uses */
-    public BlobServer(ServerSettings settings, ServedCatalog catalog, ServedCatalog statusCatalog, Backends backends) {
+    /**
+     * @param statusCatalog the same database through a connection that nothing else uses
+     * @param registry gets the metrics
+     * @param accessLog takes a line for each request, without blocking
+     */
+    public BlobServer(
+            ServerSettings settings,
+            ServedCatalog catalog,
+            ServedCatalog statusCatalog,
+            Backends backends,
+            MeterRegistry registry,
+            Consumer<String> accessLog) {
         this.settings = settings;
         Limits limits = settings.limits();
         health = new Health(statusCatalog);
@@ -54,7 +67,14 @@ public final class BlobServer implements AutoCloseable {
         connector.setShutdownIdleTimeout(limits.idleTimeout().toMillis());
         jetty.addConnector(connector);
         jetty.addBean(new NetworkConnectionLimit(limits.connections(), connector));
-        jetty.setHandler(new BlobRoutes(catalog, backends, health, inFlight));
+        ServerMetrics metrics = new ServerMetrics(registry, backends.names(), inFlight);
+        Observed observed = new Observed(
+                new BlobRoutes(catalog, backends, health, metrics),
+                inFlight,
+                metrics,
+                new AccessLog(InstantSource.system(), settings.accessLog() ? accessLog : line -> {}));
+        jetty.setHandler(observed);
+        jetty.setRequestLog(observed);
         ErrorHandler errors = new ErrorHandler();
         errors.setShowStacks(false);
         jetty.setErrorHandler(errors);
@@ -83,6 +103,10 @@ public final class BlobServer implements AutoCloseable {
 
     public int port() {
         return connector.getLocalPort();
+    }
+
+    public boolean isReady() {
+        return health.isReady();
     }
 
     /** The schema is right: blobs are served. */

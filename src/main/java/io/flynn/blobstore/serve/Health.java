@@ -38,6 +38,10 @@ final class Health {
         state = State.DRAINING;
     }
 
+    boolean isReady() {
+        return state == State.READY;
+    }
+
     /** @throws Refusal while the schema has not been seen to be right */
     void requireStarted() {
         if (state == State.STARTING) {
@@ -46,8 +50,11 @@ final class Health {
     }
 
     void answer(boolean isReadiness, Response response) throws IOException {
-        boolean isGood = isReadiness ? state == State.READY : isDatabaseAnswering();
+        boolean isGood = isReadiness ? isReady() : isDatabaseAnswering();
         response.setStatus(isGood ? 200 : 503);
+        if (!isGood) {
+            response.getHeaders().put(HttpHeader.RETRY_AFTER, FailureAnswer.SOON.toSeconds());
+        }
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, "application/json");
         // The form that clients of the deployed servers' status know.
         String json = "{\"data\":{\"status\":\"" + (isGood ? "healthy" : "unhealthy") + "\"}}\n";

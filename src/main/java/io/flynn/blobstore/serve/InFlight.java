@@ -36,6 +36,15 @@ final class InFlight {
         }
     }
 
+    int count() {
+        lock.lock();
+        try {
+            return count;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /**
      * Returns when no request ran for {@code quiet}: one that was received is counted only once it has its thread.
      *

@@ -9,6 +9,8 @@ import java.util.Map;
  * How one server listens, bounds what it does, and stops.
  *
  * @param port 0 = any free one
+ * @param metricsPort 0 = any free one, negative = none
+ * @param accessLog whether requests are logged
  * @param databaseConnections at most so many blobs go from or to the database at once
  * @param databaseWait for a connection that is free
  * @param drainDelay how long a server that was told to stop still takes new requests
@@ -16,6 +18,8 @@ import java.util.Map;
  */
 public record ServerSettings(
         int port,
+        int metricsPort,
+        boolean accessLog,
         Limits limits,
         int databaseConnections,
         Duration databaseWait,
@@ -31,8 +35,22 @@ public record ServerSettings(
      */
     public record Limits(int connections, Duration idleTimeout, int headerBytes) {}
 
+    private static final int NO_METRICS = -1;
+
     private static final Setting<Integer> PORT =
             Setting.number("PORT", 8080, 0, 65_535, "where blobs are served; 0 = any free port");
+
+    /** A port of its own, since a blob may be called /metrics. */
+    private static final Setting<Integer> METRICS_PORT = Setting.number(
+                    "BLOBSTORE_METRICS_PORT",
+                    9_090,
+                    0,
+                    65_535,
+                    "where /metrics (Prometheus), /healthz and /readyz are served; 0 = any free port, off = none")
+            .or("off", NO_METRICS);
+
+    private static final Setting<Boolean> ACCESS_LOG =
+            Setting.flag("BLOBSTORE_ACCESS_LOG", true, "a line of JSON on standard output for each request");
 
     private static final Setting<Integer> CONNECTIONS = Setting.number(
             "BLOBSTORE_CONNECTIONS", 4_096, 1, 100_000, "clients connected at once; more wait to be accepted");
@@ -87,6 +105,8 @@ public record ServerSettings(
     /** Every variable that {@link #decode} reads, in the order in which to explain them. */
     public static final List<Setting<?>> ALL = List.of(
             PORT,
+            METRICS_PORT,
+            ACCESS_LOG,
             CONNECTIONS,
             IDLE_TIMEOUT,
             HEADER_BYTES,
@@ -99,6 +119,8 @@ public record ServerSettings(
     public static ServerSettings decode(Map<String, String> environment) {
         return new ServerSettings(
                 PORT.in(environment),
+                METRICS_PORT.in(environment),
+                ACCESS_LOG.in(environment),
                 new Limits(
                         CONNECTIONS.in(environment),
                         IDLE_TIMEOUT.in(environment),

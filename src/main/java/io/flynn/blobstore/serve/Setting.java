@@ -64,6 +64,16 @@ public record Setting<T>(
                 });
     }
 
+    /** This one, with {@code word} for {@code value}. */
+    Setting<T> or(String word, T value) {
+        return new Setting<>(
+                variable,
+                ifUnset,
+                meaning,
+                form + ", or " + word,
+                text -> text.equals(word) ? Optional.of(value) : parser.apply(text));
+    }
+
     /** @throws InvalidSettingException if the variable holds what it can't mean; it names the variable, the value and the fix */
     T in(Map<String, String> environment) {
         String set = environment.getOrDefault(variable, "");

@@ -10,13 +10,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
@@ -138,6 +138,68 @@ class ServerRoleIT {
         assertThat(failures).isEmpty();
     }
 
+    @Test
+    void metricsHaveAPortOfTheirOwn() throws Exception {
+        Server server = new Server().awaitReady();
+        assertThat(status(server.uri("/metrics"))).isEqualTo(404);
+
+        Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("metricsPort"));
+        Matcher port = Pattern.compile("\"metricsPort\":\"(\\d+)\"").matcher(server.log());
+        assertThat(port.find()).isTrue();
+        URI admin = URI.create("http://127.0.0.1:" + port.group(1));
+
+        assertThat(status(admin.resolve("/readyz"))).isEqualTo(200);
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(text(admin.resolve("/metrics")))
+                        .contains(
+                                "blobstore_http_request_duration_seconds_count{backend=\"none\",method=\"GET\",status=\"404\"} 1",
+                                "hikaricp_connections_max{",
+                                "jvm_memory_used_bytes{"));
+    }
+
+    @Test
+    void blobsAreServedWhileSomebodyElseHasThePortForMetrics() throws Exception {
+        try (ServerSocket taken = new ServerSocket(0)) {
+            environment.put("BLOBSTORE_METRICS_PORT", Integer.toString(taken.getLocalPort()));
+
+            Server server = new Server().awaitReady();
+
+            assertThat(status(server.uri("/missing"))).isEqualTo(404);
+            Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("set BLOBSTORE_METRICS_PORT to"));
+        }
+    }
+
+    @Test
+    void everyRequestIsLoggedBeforeTheEnd() throws Exception {
+        environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
+        Server server = new Server().awaitReady();
+
+        status(server.uri("/missing"));
+        server.terminate();
+
+        assertThat(server.exitCode()).isZero();
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .untilAsserted(() -> assertThat(server.log())
+                        .contains("\"path\":\"/missing\",\"status\":404", "\"formattedMessage\":\"stopped\""));
+    }
+
+    @Test
+    void accessLogThatNobodyTakesHoldsUpNothing() throws Exception {
+        environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
+        Server server = new Server(false).awaitReady();
+        String name = "/" + "x".repeat(4_000);
+
+        // More than pipe and queue hold together would take too long; more than the pipe holds is what blocks.
+        for (int i = 0; i < 100; i++) {
+            assertThat(status(server.uri(name))).isEqualTo(404);
+        }
+        server.terminate();
+
+        assertThat(server.exitCode()).isZero();
+    }
+
     /** 100 MB through a heap of 64 MB, both ways, for both kinds of backend. */
     @Test
     void memoryDoesNotDependOnTheSizeOfABlob() throws Exception {
@@ -193,6 +255,11 @@ class ServerRoleIT {
                 .statusCode();
     }
 
+    private String text(URI uri) throws IOException, InterruptedException {
+        return client.send(HttpRequest.newBuilder(uri).build(), BodyHandlers.ofString())
+                .body();
+    }
+
     private static String digest(InputStream bytes) throws Exception {
         MessageDigest sha512 = MessageDigest.getInstance("SHA-512");
         try (DigestInputStream digesting = new DigestInputStream(bytes, sha512)) {
@@ -209,23 +276,30 @@ class ServerRoleIT {
         private final StringBuffer log = new StringBuffer();
 
         Server(String... options) throws IOException {
+            this(true, options);
+        }
+
+        /** @param isOutputTaken whether somebody reads standard output; errors are read in any case */
+        Server(boolean isOutputTaken, String... options) throws IOException {
             List<String> command = new ArrayList<>();
             command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
             command.addAll(List.of(options));
             // The program's own log, not that of tests.
             command.add("-Dlogback.configurationFile=logback.xml");
             command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "server"));
-            ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+            ProcessBuilder builder = new ProcessBuilder(command);
             builder.environment().clear();
             builder.environment().put("PORT", "0");
+            builder.environment().put("BLOBSTORE_METRICS_PORT", "0");
             builder.environment().putAll(environment);
+            builder.redirectErrorStream(isOutputTaken);
             process = builder.start();
             started.add(this);
-            Thread.startVirtualThread(this::read);
+            Thread.startVirtualThread(() -> read(isOutputTaken ? process.inputReader() : process.errorReader()));
         }
 
-        private void read() {
-            try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
+        private void read(BufferedReader output) {
+            try (BufferedReader lines = output) {
                 lines.lines().forEach(line -> log.append(line).append('\n'));
             } catch (IOException | UncheckedIOException e) {
                 log.append(e);

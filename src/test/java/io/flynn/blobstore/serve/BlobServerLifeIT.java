@@ -108,7 +108,7 @@ class BlobServerLifeIT {
             assertThat(server.get("/.well-known/ready").statusCode()).isEqualTo(200);
             HttpResponse<byte[]> refused = server.put("/a", "new");
             assertThat(refused.statusCode()).isEqualTo(503);
-            assertThat(text(refused)).contains("EndpointUnreachable");
+            assertThat(text(refused)).isEqualTo("not now: backend \"s3main\": EndpointUnreachable\n");
             assertThat(text(server.get("/a"))).isEqualTo("x");
             assertThat(server.delete("/a").statusCode()).isEqualTo(200);
         }
@@ -141,8 +141,9 @@ class BlobServerLifeIT {
             try (RunningServer server = RunningServer.ready(environment)) {
                 HttpResponse<byte[]> refused = server.put("/a", "x");
 
-                assertThat(refused.statusCode()).isEqualTo(500);
-                assertThat(text(refused)).isEqualTo("failed: CredentialsRefused\n");
+                assertThat(refused.statusCode()).isEqualTo(503);
+                assertThat(refused.headers().firstValue("Retry-After")).contains("30");
+                assertThat(text(refused)).isEqualTo("failed: backend \"s3main\": CredentialsRefused\n");
             }
         }
     }

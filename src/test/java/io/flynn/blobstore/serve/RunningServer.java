@@ -5,6 +5,8 @@ import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -16,7 +18,9 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /** The HTTP blobstore in this process, as its environment says, and a client that follows no redirects. */
 public final class RunningServer implements AutoCloseable {
@@ -25,6 +29,8 @@ public final class RunningServer implements AutoCloseable {
     private final Database statusDatabase;
     private final Backends backends;
     private final BlobServer server;
+    private final PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    private final List<String> accessLog = new CopyOnWriteArrayList<>();
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
@@ -32,13 +38,21 @@ public final class RunningServer implements AutoCloseable {
         Map<String, String> variables = new HashMap<>(environment);
         variables.putIfAbsent("PORT", "0");
         variables.putIfAbsent("BLOBSTORE_DRAIN_DELAY", "0s");
+        variables.putIfAbsent("BLOBSTORE_ACCESS_LOG", "false");
         variables.putIfAbsent("BLOBSTORE_DATABASE_WAIT", "500ms");
         ServerSettings settings = ServerSettings.decode(variables);
         PgSettings postgres = PgSettings.decode(variables);
         database = new Database(postgres, "test", settings.databaseConnections(), settings.databaseWait());
         statusDatabase = new Database(postgres, "test", 1, settings.databaseWait());
         backends = new Backends(BackendEnvironment.decode(variables), 64 << 20);
-        server = new BlobServer(settings, new ServedCatalog(database), new ServedCatalog(statusDatabase), backends);
+        database.observe(metrics);
+        server = new BlobServer(
+                settings,
+                new ServedCatalog(database),
+                new ServedCatalog(statusDatabase),
+                backends,
+                metrics,
+                accessLog::add);
         server.start();
     }
 
@@ -55,6 +69,16 @@ public final class RunningServer implements AutoCloseable {
 
     BlobServer server() {
         return server;
+    }
+
+    /** As Prometheus would scrape it. */
+    String metrics() {
+        return metrics.scrape();
+    }
+
+    /** The lines so far; a request's comes when it has ended, which may be after the client has its answer. */
+    List<String> accessLog() {
+        return accessLog;
     }
 
     int port() {

@@ -1,5 +1,6 @@
 package io.flynn.blobstore.serve;
 
+import static java.util.Map.entry;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -18,6 +19,8 @@ class ServerSettingsTest {
         assertThat(ServerSettings.decode(Map.of("PORT", "")))
                 .isEqualTo(new ServerSettings(
                         8080,
+                        9090,
+                        true,
                         new Limits(4096, Duration.ofSeconds(60), 16 * 1024),
                         16,
                         Duration.ofSeconds(2),
@@ -27,17 +30,21 @@ class ServerSettingsTest {
 
     @Test
     void everythingCanBeSet() {
-        assertThat(ServerSettings.decode(Map.of(
-                        "PORT", "80",
-                        "BLOBSTORE_CONNECTIONS", "100",
-                        "BLOBSTORE_IDLE_TIMEOUT", "1h",
-                        "BLOBSTORE_HEADER_SIZE", "8192",
-                        "BLOBSTORE_DATABASE_CONNECTIONS", "4",
-                        "BLOBSTORE_DATABASE_WAIT", "250ms",
-                        "BLOBSTORE_DRAIN_DELAY", "500ms",
-                        "BLOBSTORE_DRAIN_GRACE", "2m")))
+        assertThat(ServerSettings.decode(Map.ofEntries(
+                        entry("PORT", "80"),
+                        entry("BLOBSTORE_METRICS_PORT", "off"),
+                        entry("BLOBSTORE_ACCESS_LOG", "false"),
+                        entry("BLOBSTORE_CONNECTIONS", "100"),
+                        entry("BLOBSTORE_IDLE_TIMEOUT", "1h"),
+                        entry("BLOBSTORE_HEADER_SIZE", "8192"),
+                        entry("BLOBSTORE_DATABASE_CONNECTIONS", "4"),
+                        entry("BLOBSTORE_DATABASE_WAIT", "250ms"),
+                        entry("BLOBSTORE_DRAIN_DELAY", "500ms"),
+                        entry("BLOBSTORE_DRAIN_GRACE", "2m"))))
                 .isEqualTo(new ServerSettings(
                         80,
+                        -1,
+                        false,
                         new Limits(100, Duration.ofHours(1), 8192),
                         4,
                         Duration.ofMillis(250),
@@ -50,6 +57,8 @@ class ServerSettingsTest {
         "PORT, 65536",
         "PORT, -1",
         "PORT, tcp://10.0.0.1:80",
+        "BLOBSTORE_METRICS_PORT, none",
+        "BLOBSTORE_ACCESS_LOG, yes",
         "BLOBSTORE_CONNECTIONS, 0",
         "BLOBSTORE_IDLE_TIMEOUT, 99ms",
         "BLOBSTORE_HEADER_SIZE, 16KB",

@@ -1,4 +1,4 @@
-package io.flynn.blobstore.operate;
+package io.flynn.blobstore.app;
 
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -14,22 +14,27 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
- * Health and metrics: {@code /healthz} (the process answers), {@code /readyz} (its watches work; also while it waits for the
- * lease, or a rolling update would wait for the old leader), {@code /metrics} (Prometheus).
+ * Health and metrics of one process, on a port of its own: {@code /healthz} (the process answers), {@code /readyz} (it can do its
+ * work), {@code /metrics} (Prometheus).
  */
-public final class OperatorHttp {
+final class AdminHttp {
 
     /** A kubelet, a Prometheus and a person. Jetty needs some for itself. */
     private static final int THREADS_MAX = 8;
 
     private final ServerConnector connector;
 
-    private OperatorHttp(ServerConnector connector) {
+    private AdminHttp(ServerConnector connector) {
         this.connector = connector;
     }
 
-    /** Serves on daemon threads until the process ends. */
-    public static OperatorHttp start(int port, BooleanSupplier healthy, Supplier<String> metrics) throws Exception {
+    /**
+     * Serves on daemon threads until the process ends.
+     *
+     * @param port 0 = any free one
+     * @throws Exception if the port can't be had
+     */
+    static AdminHttp start(int port, BooleanSupplier ready, Supplier<String> metrics) throws Exception {
         QueuedThreadPool threads = new QueuedThreadPool(THREADS_MAX, 2);
         // Or a failed start would leave a process that answers "alive" and does nothing.
         threads.setDaemon(true);
@@ -37,22 +42,22 @@ public final class OperatorHttp {
         ServerConnector connector = new ServerConnector(server, 1, 1);
         connector.setPort(port);
         server.addConnector(connector);
-        server.setHandler(new Routes(healthy, metrics));
+        server.setHandler(new Routes(ready, metrics));
         server.start();
-        return new OperatorHttp(connector);
+        return new AdminHttp(connector);
     }
 
-    public int port() {
+    int port() {
         return connector.getLocalPort();
     }
 
     private static final class Routes extends Handler.Abstract.NonBlocking {
 
-        private final BooleanSupplier healthy;
+        private final BooleanSupplier ready;
         private final Supplier<String> metrics;
 
-        Routes(BooleanSupplier healthy, Supplier<String> metrics) {
-            this.healthy = healthy;
+        Routes(BooleanSupplier ready, Supplier<String> metrics) {
+            this.ready = ready;
             this.metrics = metrics;
         }
 
@@ -61,9 +66,9 @@ public final class OperatorHttp {
             return switch (Request.getPathInContext(request)) {
                 case "/healthz" -> answer(response, callback, HttpStatus.OK_200, "ok\n");
                 case "/readyz" ->
-                    healthy.getAsBoolean()
+                    ready.getAsBoolean()
                             ? answer(response, callback, HttpStatus.OK_200, "ok\n")
-                            : answer(response, callback, HttpStatus.SERVICE_UNAVAILABLE_503, "a watch doesn't work\n");
+                            : answer(response, callback, HttpStatus.SERVICE_UNAVAILABLE_503, "not ready\n");
                 case "/metrics" -> answer(response, callback, HttpStatus.OK_200, metrics.get());
                 default -> answer(response, callback, HttpStatus.NOT_FOUND_404, "not found\n");
             };

@@ -1,4 +1,4 @@
-package io.flynn.blobstore.operate;
+package io.flynn.blobstore.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -10,13 +10,13 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
-class OperatorHttpTest {
+class AdminHttpTest {
 
     private final AtomicBoolean healthy = new AtomicBoolean(true);
 
     @Test
     void answersWhoAsksForHealthAndMetrics() throws Exception {
-        int port = OperatorHttp.start(0, healthy::get, () -> "a_metric 1\n").port();
+        int port = AdminHttp.start(0, healthy::get, () -> "a_metric 1\n").port();
 
         assertThat(get(port, "/healthz").statusCode()).isEqualTo(200);
         assertThat(get(port, "/readyz").statusCode()).isEqualTo(200);
