@@ -39,6 +39,8 @@ import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.model.GetObjectResponse;
 import software.amazon.awssdk.services.s3.model.HeadObjectRequest;
 import software.amazon.awssdk.services.s3.model.HeadObjectResponse;
+import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
+import software.amazon.awssdk.services.s3.model.ListObjectsV2Response;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.PutObjectResponse;
 import software.amazon.awssdk.services.s3.model.S3Exception;
@@ -164,12 +166,18 @@ public final class LocalS3 implements AutoCloseable {
         broken = Set.of(operations);
     }
 
-    /** Every object's size by its key. At most 1,000: enough for what tests put here. */
+    /** Every object's size by its key. */
     public Map<String, Long> sizes(String bucket) {
         Map<String, Long> sizes = new TreeMap<>();
-        for (S3Object object : objects.list(bucket).contents()) {
-            sizes.put(object.key(), object.size());
-        }
+        ListObjectsV2Request.Builder request = ListObjectsV2Request.builder().bucket(bucket);
+        ListObjectsV2Response page;
+        do {
+            page = objects.list(request.build());
+            for (S3Object object : page.contents()) {
+                sizes.put(object.key(), object.size());
+            }
+            request.continuationToken(page.nextContinuationToken());
+        } while (page.nextContinuationToken() != null);
         return sizes;
     }
 
