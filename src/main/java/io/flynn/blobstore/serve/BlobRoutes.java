@@ -36,16 +36,19 @@ final class BlobRoutes extends Handler.Abstract {
 
     private final Health health;
     private final ServerMetrics metrics;
+    private final long blobBytesMax;
     private final BackendName defaultBackend;
     private final ServedCatalog catalog;
     private final BlobDownload download;
     private final BlobUpload upload;
     private final Listing listing;
 
-    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, ServerMetrics metrics) {
+    /** @param blobBytesMax the largest blob that is taken */
+    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, ServerMetrics metrics, long blobBytesMax) {
         this.catalog = catalog;
         this.health = health;
         this.metrics = metrics;
+        this.blobBytesMax = blobBytesMax;
         defaultBackend = backends.defaultBackend();
         download = new BlobDownload(catalog, backends);
         upload = new BlobUpload(catalog, backends);
@@ -66,6 +69,8 @@ final class BlobRoutes extends Handler.Abstract {
             FailureAnswer answer = FailureAnswer.of(e, facts.backend());
             metrics.failed(answer.backend(), answer.reason());
             fail(answer, e, request, response, callback);
+        } catch (LimitedBody.TooLarge e) {
+            refuse(LimitedBody.tooLarge(blobBytesMax), facts, response, callback);
         } catch (IOException e) {
             facts.brokenOff(e);
             LOG.atDebug()
@@ -116,7 +121,7 @@ final class BlobRoutes extends Handler.Abstract {
             case "HEAD" -> download.head(name, request, response);
             case "PUT" -> {
                 RequestFacts.of(request).backend(defaultBackend.value());
-                upload.put(name, request);
+                upload.put(name, LimitedBody.of(request, blobBytesMax));
             }
             case "DELETE" -> {
                 Unsupported.refuse(request.getHeaders());

@@ -60,16 +60,13 @@ public final class BlobServer implements AutoCloseable {
         threads.setName("http");
         threads.setVirtualThreadsExecutor(Executors.newVirtualThreadPerTaskExecutor());
         jetty = new Server(threads);
-        connector = new ServerConnector(jetty, 1, 1, new HttpConnectionFactory(http));
+        connector = new PacedConnector(jetty, limits, new HttpConnectionFactory(http));
         connector.setPort(settings.port());
-        connector.setIdleTimeout(limits.idleTimeout().toMillis());
-        // Jetty's own 1 s would break off uploads that pause while others are waited for.
-        connector.setShutdownIdleTimeout(limits.idleTimeout().toMillis());
         jetty.addConnector(connector);
         jetty.addBean(new NetworkConnectionLimit(limits.connections(), connector));
         ServerMetrics metrics = new ServerMetrics(registry, backends.names(), inFlight);
         Observed observed = new Observed(
-                new BlobRoutes(catalog, backends, health, metrics),
+                new BlobRoutes(catalog, backends, health, metrics, limits.blobBytes()),
                 inFlight,
                 metrics,
                 new AccessLog(InstantSource.system(), settings.accessLog() ? accessLog : line -> {}));

@@ -29,8 +29,10 @@ final class Observed extends Handler.Wrapper implements RequestLog {
     public boolean handle(Request request, Response response, Callback callback) throws Exception {
         RequestFacts facts = RequestFacts.begin(request);
         inFlight.enter();
+        PacedEndPoint.began(request);
         Request.addCompletionListener(request, failure -> {
             try {
+                PacedEndPoint.ended(request);
                 if (failure != null) {
                     facts.brokenOff(failure);
                 }

@@ -31,9 +31,18 @@ public record ServerSettings(
      *
      * @param connections of all clients together; more wait until one is closed
      * @param idleTimeout without a byte, either way
+     * @param headerTimeout for all of a request's headers, from their first byte on
+     * @param bytesPerSecondMin while the client is waited for, on average over an idle time-out; 0 = as slow as it likes
      * @param headerBytes request line and headers
+     * @param blobBytes the largest blob that is taken
      */
-    public record Limits(int connections, Duration idleTimeout, int headerBytes) {}
+    public record Limits(
+            int connections,
+            Duration idleTimeout,
+            Duration headerTimeout,
+            long bytesPerSecondMin,
+            int headerBytes,
+            long blobBytes) {}
 
     private static final int NO_METRICS = -1;
 
@@ -61,6 +70,26 @@ public record ServerSettings(
             Duration.ofMillis(100),
             Duration.ofHours(1),
             "a client that sends or takes no byte for so long is gone");
+
+    private static final Setting<Duration> HEADER_TIMEOUT = Setting.duration(
+            "BLOBSTORE_HEADER_TIMEOUT",
+            "10s",
+            Duration.ofMillis(100),
+            Duration.ofHours(1),
+            "for all of a request's headers, from their first byte on; then the connection is closed");
+
+    /** A request of a slower client holds a connection to the database, or a buffer, for hours. */
+    private static final Setting<Long> RATE_MIN = Setting.size(
+            "BLOBSTORE_MIN_RATE",
+            "1Ki",
+            0,
+            1L << 30,
+            "bytes a second that a client has to send or take while it is waited for, on average over an idle time-out;"
+                    + " 0 = as slow as it likes");
+
+    private static final Setting<Long> BLOB_BYTES = Setting.size(
+                    "BLOBSTORE_MAX_BLOB_SIZE", "none", 1, 1L << 53, "the largest blob that is taken; 413 beyond")
+            .or("none", Long.MAX_VALUE);
 
     /** A name of 4 KiB, every byte of it percent-encoded, and room for the rest. */
     private static final Setting<Long> HEADER_BYTES = Setting.size(
@@ -109,7 +138,10 @@ public record ServerSettings(
             ACCESS_LOG,
             CONNECTIONS,
             IDLE_TIMEOUT,
+            HEADER_TIMEOUT,
+            RATE_MIN,
             HEADER_BYTES,
+            BLOB_BYTES,
             DATABASE_CONNECTIONS,
             DATABASE_WAIT,
             DRAIN_DELAY,
@@ -124,7 +156,10 @@ public record ServerSettings(
                 new Limits(
                         CONNECTIONS.in(environment),
                         IDLE_TIMEOUT.in(environment),
-                        Math.toIntExact(HEADER_BYTES.in(environment))),
+                        HEADER_TIMEOUT.in(environment),
+                        RATE_MIN.in(environment),
+                        Math.toIntExact(HEADER_BYTES.in(environment)),
+                        BLOB_BYTES.in(environment)),
                 DATABASE_CONNECTIONS.in(environment),
                 DATABASE_WAIT.in(environment),
                 DRAIN_DELAY.in(environment),

@@ -51,7 +51,7 @@ public record Setting<T>(
                 variable,
                 ifUnset,
                 meaning,
-                "a number of bytes such as %s, from %d to %d".formatted(ifUnset, min, max),
+                "a number of bytes such as 64Ki or 5Gi, from %d to %d".formatted(min, max),
                 value -> parseSize(value).filter(size -> size >= min && size <= max));
     }
 
