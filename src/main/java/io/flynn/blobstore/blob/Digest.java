@@ -29,6 +29,15 @@ public final class Digest {
         return size;
     }
 
+    /** What was taken in until now; more may follow. */
+    public BlobContent soFar() {
+        try {
+            return new BlobContent(size, new Sha512(((MessageDigest) sha512.clone()).digest()));
+        } catch (CloneNotSupportedException e) {
+            throw new IllegalStateException("the JDK's own digests can be cloned", e);
+        }
+    }
+
     /** What was taken in; nothing may be added after it. */
     public BlobContent finish() {
         return new BlobContent(size, new Sha512(sha512.digest()));

@@ -18,8 +18,8 @@ import java.util.TreeSet;
  */
 public final class Backends implements AutoCloseable {
 
-    /** A backend's uploads are bounded by their buffers; deletes and further parts come on top. */
-    private static final int CONNECTIONS = 64;
+    /** A backend's uploads are bounded by their buffers, its downloads by the clients; idle connections are closed. */
+    private static final int CONNECTIONS = 256;
 
     private final Map<String, ServedBucket> buckets = new HashMap<>();
     private final BackendName defaultBackend;

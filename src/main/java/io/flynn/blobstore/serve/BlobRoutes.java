@@ -3,6 +3,7 @@ package io.flynn.blobstore.serve;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobName;
 import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.serve.ServerSettings.Redirects;
 import io.flynn.blobstore.store.NameRefused;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
@@ -44,13 +45,19 @@ final class BlobRoutes extends Handler.Abstract {
     private final Listing listing;
 
     /** @param blobBytesMax the largest blob that is taken */
-    BlobRoutes(ServedCatalog catalog, Backends backends, Health health, ServerMetrics metrics, long blobBytesMax) {
+    BlobRoutes(
+            Redirects redirects,
+            ServedCatalog catalog,
+            Backends backends,
+            Health health,
+            ServerMetrics metrics,
+            long blobBytesMax) {
         this.catalog = catalog;
         this.health = health;
         this.metrics = metrics;
         this.blobBytesMax = blobBytesMax;
         defaultBackend = backends.defaultBackend();
-        download = new BlobDownload(catalog, backends);
+        download = new BlobDownload(catalog, backends, redirects);
         upload = new BlobUpload(catalog, backends);
         listing = new Listing(catalog);
     }
@@ -123,10 +130,7 @@ final class BlobRoutes extends Handler.Abstract {
                 RequestFacts.of(request).backend(defaultBackend.value());
                 upload.put(name, LimitedBody.of(request, blobBytesMax));
             }
-            case "DELETE" -> {
-                Unsupported.refuse(request.getHeaders());
-                catalog.delete(name);
-            }
+            case "DELETE" -> catalog.delete(name, Preconditions.ofChange(request.getHeaders()));
             default -> throw notAllowed();
         }
     }

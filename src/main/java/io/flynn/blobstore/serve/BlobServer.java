@@ -66,7 +66,7 @@ public final class BlobServer implements AutoCloseable {
         jetty.addBean(new NetworkConnectionLimit(limits.connections(), connector));
         ServerMetrics metrics = new ServerMetrics(registry, backends.names(), inFlight);
         Observed observed = new Observed(
-                new BlobRoutes(catalog, backends, health, metrics, limits.blobBytes()),
+                new BlobRoutes(settings.redirects(), catalog, backends, health, metrics, limits.blobBytes()),
                 inFlight,
                 metrics,
                 new AccessLog(InstantSource.system(), settings.accessLog() ? accessLog : line -> {}));

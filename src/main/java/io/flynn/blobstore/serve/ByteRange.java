@@ -1,6 +1,9 @@
 package io.flynn.blobstore.serve;
 
 import java.math.BigInteger;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -13,44 +16,72 @@ import java.util.regex.Pattern;
  */
 record ByteRange(long first, long length) {
 
+    /** More in one request are an attack or a mistake (RFC 9110, section 17.15). */
+    static final int RANGES_MAX = 16;
+
     private static final Pattern ONE = Pattern.compile("\\s*(\\d*)\\s*-\\s*(\\d*)\\s*");
 
     /**
-     * Reads a {@code Range} header (RFC 9110, section 14).
+     * Reads a {@code Range} header (RFC 9110, section 14): as many ranges as can be satisfied, in the order in which they are
+     * asked for.
      *
      * @param size the whole blob's
-     * @return empty if all of it is to be sent: other units than bytes are not known, and a blob without bytes has no ranges
-     * @throws Refusal if it can't be satisfied, or asks for several ranges
+     * @return none if all of it is to be sent: other units than bytes are not known, a blob without bytes has no ranges, and
+     *     ranges that overlap or are too many are not worth answering one by one
+     * @throws Refusal if none can be satisfied, or the header is none
      */
-    static Optional<ByteRange> parse(String header, long size) {
+    static List<ByteRange> parse(String header, long size) {
         if (!header.startsWith("bytes=") || size == 0) {
-            return Optional.empty();
+            return List.of();
         }
-        String ranges = header.substring("bytes=".length());
-        if (ranges.contains(",")) {
-            throw new Refusal(501, "several ranges in one request are not supported: ask for one after the other");
+        String[] asked = header.substring("bytes=".length()).split(",", RANGES_MAX + 2);
+        if (asked.length > RANGES_MAX) {
+            return List.of();
         }
-        Matcher range = ONE.matcher(ranges);
-        if (!range.matches()) {
+        List<ByteRange> ranges = new ArrayList<>();
+        for (String range : asked) {
+            // Lists may have empty elements (RFC 9110, section 5.6.1).
+            if (asked.length == 1 || !range.isBlank()) {
+                one(range, size).ifPresent(ranges::add);
+            }
+        }
+        if (ranges.isEmpty()) {
+            throw unsatisfiable();
+        }
+        return doOverlap(ranges) ? List.of() : ranges;
+    }
+
+    /** @return empty if it can't be satisfied */
+    private static Optional<ByteRange> one(String asked, long size) {
+        Matcher range = ONE.matcher(asked);
+        if (!range.matches() || (range.group(1).isEmpty() && range.group(2).isEmpty())) {
             throw unsatisfiable();
         }
         if (range.group(1).isEmpty()) {
-            return Optional.of(suffix(range.group(2), size));
+            long length = Math.min(position(range.group(2)), size);
+            return length == 0 ? Optional.empty() : Optional.of(new ByteRange(size - length, length));
         }
         long first = position(range.group(1));
-        long last = range.group(2).isEmpty() ? size - 1 : Math.min(position(range.group(2)), size - 1);
+        long last = range.group(2).isEmpty() ? Long.MAX_VALUE : position(range.group(2));
         if (first > last) {
             throw unsatisfiable();
         }
-        return Optional.of(new ByteRange(first, last - first + 1));
+        return first >= size
+                ? Optional.empty()
+                : Optional.of(new ByteRange(first, Math.min(last, size - 1) - first + 1));
     }
 
-    private static ByteRange suffix(String digits, long size) {
-        long length = digits.isEmpty() ? 0 : Math.min(position(digits), size);
-        if (length == 0) {
-            throw unsatisfiable();
+    private static boolean doOverlap(List<ByteRange> ranges) {
+        long end = 0;
+        for (ByteRange range : ranges.stream()
+                .sorted(Comparator.comparingLong(ByteRange::first))
+                .toList()) {
+            if (range.first < end) {
+                return true;
+            }
+            end = range.first + range.length;
         }
-        return new ByteRange(size - length, length);
+        return false;
     }
 
     /** Clients name the largest number that they know when they mean the end: more than a long holds is past every end. */

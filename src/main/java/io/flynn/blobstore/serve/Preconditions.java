@@ -1,15 +1,17 @@
 package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.blob.BlobVersion;
+import io.flynn.blobstore.store.Precondition;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Optional;
 import org.eclipse.jetty.http.HttpDateTime;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
 
-/** Whether a conditional GET or HEAD is to be answered with the blob (RFC 9110, section 13). */
+/** Whether a conditional request is to be done (RFC 9110, section 13). */
 final class Preconditions {
 
     enum Outcome {
@@ -18,14 +20,24 @@ final class Preconditions {
         FAILED
     }
 
+    /** Those that a request to change something may have; others don't apply to it. */
+    private static final List<HttpHeader> OF_CHANGES =
+            List.of(HttpHeader.IF_MATCH, HttpHeader.IF_NONE_MATCH, HttpHeader.IF_UNMODIFIED_SINCE);
+
     private final HttpFields headers;
+    private final boolean exists;
     private final Optional<String> etag;
-    private final Instant lastModified;
+    private final Optional<Instant> lastModified;
 
     Preconditions(HttpFields headers, BlobVersion version) {
+        this(headers, Optional.of(version));
+    }
+
+    private Preconditions(HttpFields headers, Optional<BlobVersion> live) {
         this.headers = headers;
-        etag = etag(version);
-        lastModified = version.updatedAt().truncatedTo(ChronoUnit.SECONDS);
+        exists = live.isPresent();
+        etag = live.flatMap(Preconditions::etag);
+        lastModified = live.map(version -> version.updatedAt().truncatedTo(ChronoUnit.SECONDS));
     }
 
     /** As the header carries it, with the quotes; versions without a digest have none. */
@@ -33,22 +45,38 @@ final class Preconditions {
         return version.sha512().map(digest -> "\"" + digest.base64() + "\"");
     }
 
+    /**
+     * What a request demands of the name that it changes.
+     *
+     * @return what throws a {@link Refusal} if the demand isn't met; {@link Precondition#NONE} if there is none
+     */
+    static Precondition ofChange(HttpFields headers) {
+        if (OF_CHANGES.stream().noneMatch(headers::contains)) {
+            return Precondition.NONE;
+        }
+        return live -> {
+            if (!new Preconditions(headers, live).isChangeWanted()) {
+                throw failed();
+            }
+        };
+    }
+
+    static Refusal failed() {
+        return new Refusal(412, "the blob is not the version that the request is conditional on");
+    }
+
     /** In the order that section 13.2.2 prescribes. */
     Outcome evaluate() {
-        if (headers.contains(HttpHeader.IF_MATCH)) {
-            if (!isListed(HttpHeader.IF_MATCH, false)) {
-                return Outcome.FAILED;
-            }
-        } else if (date(HttpHeader.IF_UNMODIFIED_SINCE)
-                .filter(lastModified::isAfter)
-                .isPresent()) {
+        if (isAnother()) {
             return Outcome.FAILED;
         }
         if (headers.contains(HttpHeader.IF_NONE_MATCH)) {
             return isListed(HttpHeader.IF_NONE_MATCH, true) ? Outcome.NOT_MODIFIED : Outcome.PROCEED;
         }
         return date(HttpHeader.IF_MODIFIED_SINCE)
-                        .filter(date -> !lastModified.isAfter(date))
+                        .filter(date -> lastModified
+                                .filter(modified -> !modified.isAfter(date))
+                                .isPresent())
                         .isPresent()
                 ? Outcome.NOT_MODIFIED
                 : Outcome.PROCEED;
@@ -63,7 +91,23 @@ final class Preconditions {
         if (ifRange.startsWith("\"")) {
             return etag.filter(ifRange::equals).isPresent();
         }
-        return date(HttpHeader.IF_RANGE).filter(lastModified::equals).isPresent();
+        return date(HttpHeader.IF_RANGE).isPresent()
+                && date(HttpHeader.IF_RANGE).equals(lastModified);
+    }
+
+    private boolean isChangeWanted() {
+        return !isAnother() && !isListed(HttpHeader.IF_NONE_MATCH, true);
+    }
+
+    /** Whether the client has named a version, by its tag or its date, that the live one is not. */
+    private boolean isAnother() {
+        if (headers.contains(HttpHeader.IF_MATCH)) {
+            return !isListed(HttpHeader.IF_MATCH, false);
+        }
+        return date(HttpHeader.IF_UNMODIFIED_SINCE)
+                .filter(date ->
+                        lastModified.filter(modified -> modified.isAfter(date)).isPresent())
+                .isPresent();
     }
 
     /** Base64 has neither commas nor quotes, so a list of tags can be split at its commas. */
@@ -74,7 +118,8 @@ final class Preconditions {
                     String candidate = isWeakEnough && tag.strip().startsWith("W/")
                             ? tag.strip().substring(2)
                             : tag.strip();
-                    if (candidate.equals("*") || etag.filter(candidate::equals).isPresent()) {
+                    if ((candidate.equals("*") && exists)
+                            || etag.filter(candidate::equals).isPresent()) {
                         return true;
                     }
                 }

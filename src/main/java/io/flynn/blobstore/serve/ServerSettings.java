@@ -21,6 +21,7 @@ public record ServerSettings(
         int metricsPort,
         boolean accessLog,
         Limits limits,
+        Redirects redirects,
         int databaseConnections,
         Duration databaseWait,
         Duration drainDelay,
@@ -43,6 +44,14 @@ public record ServerSettings(
             long bytesPerSecondMin,
             int headerBytes,
             long blobBytes) {}
+
+    /**
+     * How clients get blobs that are in external backends.
+     *
+     * @param enabled by a redirect to the store; else through this server
+     * @param linkLifetime how long a redirect works once it was given out
+     */
+    public record Redirects(boolean enabled, Duration linkLifetime) {}
 
     private static final int NO_METRICS = -1;
 
@@ -99,6 +108,20 @@ public record ServerSettings(
             1 << 20,
             "bytes that a request's line and headers may have; 431 or 414 beyond");
 
+    private static final Setting<Boolean> REDIRECT = Setting.flag(
+            "BLOBSTORE_REDIRECT",
+            true,
+            "blobs in external backends are answered by a redirect to the store; false = they go through this server,"
+                    + " for clients that can't reach the store");
+
+    private static final Setting<Duration> LINK_LIFETIME = Setting.duration(
+            "BLOBSTORE_LINK_LIFETIME",
+            "10m",
+            Duration.ofSeconds(1),
+            // Of a presigned URL (Amazon S3 User Guide, "Sharing objects with presigned URLs").
+            Duration.ofDays(7),
+            "a redirect to the store works for so long");
+
     private static final Setting<Integer> DATABASE_CONNECTIONS = Setting.number(
             "BLOBSTORE_DATABASE_CONNECTIONS",
             16,
@@ -142,6 +165,8 @@ public record ServerSettings(
             RATE_MIN,
             HEADER_BYTES,
             BLOB_BYTES,
+            REDIRECT,
+            LINK_LIFETIME,
             DATABASE_CONNECTIONS,
             DATABASE_WAIT,
             DRAIN_DELAY,
@@ -160,6 +185,7 @@ public record ServerSettings(
                         RATE_MIN.in(environment),
                         Math.toIntExact(HEADER_BYTES.in(environment)),
                         BLOB_BYTES.in(environment)),
+                new Redirects(REDIRECT.in(environment), LINK_LIFETIME.in(environment)),
                 DATABASE_CONNECTIONS.in(environment),
                 DATABASE_WAIT.in(environment),
                 DRAIN_DELAY.in(environment),

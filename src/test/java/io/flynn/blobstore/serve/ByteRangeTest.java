@@ -19,7 +19,7 @@ class ByteRangeTest {
         "bytes=-4, 6, 4"
     })
     void aRangeEndsWithTheBlobHoweverFarItReaches(String header, long first, long length) {
-        assertThat(ByteRange.parse(header, 10)).contains(new ByteRange(first, length));
+        assertThat(ByteRange.parse(header, 10)).containsExactly(new ByteRange(first, length));
     }
 
     @ParameterizedTest

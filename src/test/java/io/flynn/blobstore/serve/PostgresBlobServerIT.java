@@ -88,13 +88,6 @@ class PostgresBlobServerIT extends BlobServerContract {
     }
 
     @Test
-    void severalRangesAreRefused() {
-        blobs().put("/a", "hello");
-
-        assertThat(blobs().get("/a", "Range", "bytes=0-1,3-4").statusCode()).isEqualTo(501);
-    }
-
-    @Test
     void rangeAcrossChunks() {
         byte[] bytes = new byte[1_000_000];
         new Random(7).nextBytes(bytes);

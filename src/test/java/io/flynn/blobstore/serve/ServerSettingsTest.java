@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.serve.ServerSettings.Limits;
+import io.flynn.blobstore.serve.ServerSettings.Redirects;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,7 @@ class ServerSettingsTest {
                         true,
                         new Limits(
                                 4096, Duration.ofSeconds(60), Duration.ofSeconds(10), 1024, 16 * 1024, Long.MAX_VALUE),
+                        new Redirects(true, Duration.ofMinutes(10)),
                         16,
                         Duration.ofSeconds(2),
                         Duration.ofSeconds(5),
@@ -41,6 +43,8 @@ class ServerSettingsTest {
                         entry("BLOBSTORE_MIN_RATE", "0"),
                         entry("BLOBSTORE_MAX_BLOB_SIZE", "5Gi"),
                         entry("BLOBSTORE_HEADER_SIZE", "8192"),
+                        entry("BLOBSTORE_REDIRECT", "false"),
+                        entry("BLOBSTORE_LINK_LIFETIME", "168h"),
                         entry("BLOBSTORE_DATABASE_CONNECTIONS", "4"),
                         entry("BLOBSTORE_DATABASE_WAIT", "250ms"),
                         entry("BLOBSTORE_DRAIN_DELAY", "500ms"),
@@ -50,6 +54,7 @@ class ServerSettingsTest {
                         -1,
                         false,
                         new Limits(100, Duration.ofHours(1), Duration.ofSeconds(1), 0, 8192, 5L << 30),
+                        new Redirects(false, Duration.ofDays(7)),
                         4,
                         Duration.ofMillis(250),
                         Duration.ofMillis(500),
@@ -70,6 +75,9 @@ class ServerSettingsTest {
         "BLOBSTORE_MAX_BLOB_SIZE, 0",
         "BLOBSTORE_HEADER_SIZE, 16KB",
         "BLOBSTORE_HEADER_SIZE, 999999999999Ti",
+        "BLOBSTORE_REDIRECT, no",
+        "BLOBSTORE_LINK_LIFETIME, 999ms",
+        "BLOBSTORE_LINK_LIFETIME, 604801s",
         "BLOBSTORE_DATABASE_CONNECTIONS, 0",
         "BLOBSTORE_DATABASE_CONNECTIONS, 99999999999",
         "BLOBSTORE_DATABASE_WAIT, 249ms",

@@ -10,6 +10,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,6 +33,8 @@ import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.ResponseInputStream;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadResponse;
+import software.amazon.awssdk.services.s3.model.CopyObjectRequest;
+import software.amazon.awssdk.services.s3.model.CopyObjectResponse;
 import software.amazon.awssdk.services.s3.model.CreateMultipartUploadRequest;
 import software.amazon.awssdk.services.s3.model.DeleteObjectRequest;
 import software.amazon.awssdk.services.s3.model.DeleteObjectResponse;
@@ -45,6 +48,8 @@ import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.PutObjectResponse;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
+import software.amazon.awssdk.services.s3.model.UploadPartCopyRequest;
+import software.amazon.awssdk.services.s3.model.UploadPartCopyResponse;
 import software.amazon.awssdk.services.s3.model.UploadPartRequest;
 import software.amazon.awssdk.services.s3.model.UploadPartResponse;
 
@@ -64,8 +69,10 @@ public final class LocalS3 implements AutoCloseable {
         GET,
         HEAD,
         DELETE,
+        COPY,
         CREATE_MULTIPART,
         UPLOAD_PART,
+        COPY_PART,
         COMPLETE_MULTIPART,
         ABORT_MULTIPART
     }
@@ -302,6 +309,41 @@ public final class LocalS3 implements AutoCloseable {
                 MultipartUpload upload, UploadPartRequest request, InputStream body) {
             count(Operation.UPLOAD_PART);
             return super.uploadMultipartPart(upload, request, body);
+        }
+
+        @Override
+        public CopyObjectResponse copyBlob(CopyObjectRequest request) {
+            count(Operation.COPY);
+            stored(request.destinationKey());
+            return super.copyBlob(request);
+        }
+
+        /** S3Proxy reads the source and stores a part; then the two could not be told from a client's. */
+        @Override
+        public boolean supportsCopyMultipartPart() {
+            return true;
+        }
+
+        @Override
+        public UploadPartCopyResponse copyMultipartPart(MultipartUpload upload, UploadPartCopyRequest request) {
+            count(Operation.COPY_PART);
+            GetObjectRequest source = GetObjectRequest.builder()
+                    .bucket(request.sourceBucket())
+                    .key(request.sourceKey())
+                    .range(request.copySourceRange())
+                    .build();
+            try (ResponseInputStream<GetObjectResponse> bytes = super.getBlob(source)) {
+                UploadPartRequest part = UploadPartRequest.builder()
+                        .partNumber(request.partNumber())
+                        .contentLength(bytes.response().contentLength())
+                        .build();
+                String etag = super.uploadMultipartPart(upload, part, bytes).eTag();
+                return UploadPartCopyResponse.builder()
+                        .copyPartResult(r -> r.eTag(etag).lastModified(Instant.EPOCH))
+                        .build();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
         }
 
         @Override

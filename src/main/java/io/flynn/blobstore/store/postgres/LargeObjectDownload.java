@@ -1,10 +1,12 @@
 package io.flynn.blobstore.store.postgres;
 
 import io.flynn.blobstore.blob.BlobVersion;
+import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -34,21 +36,50 @@ public final class LargeObjectDownload {
      * @throws IOException if {@code target} does
      */
     public void copyTo(OutputStream target, long first, long length) throws IOException {
-        long oid = version.oid()
-                .orElseThrow(() -> new StorageFailure.Missing(
-                        Reasons.SOURCE_MISSING, "the blob's row names no large object", null));
+        read(first, length, chunk -> {
+            handingOn.run();
+            target.write(chunk.array(), chunk.arrayOffset() + chunk.position(), chunk.remaining());
+        });
+    }
+
+    /**
+     * Reads all bytes that the version has, and digests them.
+     *
+     * @throws StorageFailure.Missing if there is no large object
+     * @throws StorageFailure.Corrupt if its bytes are not those that the row records
+     */
+    void digest(Digest digest) {
+        try {
+            read(0, version.size(), chunk -> digest.update(chunk.duplicate()));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        if (version.sha512()
+                .filter(recorded -> !recorded.equals(digest.soFar().sha512()))
+                .isPresent()) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.DIGEST_DIFFERS, "the blob's large object has another digest than its row", null);
+        }
+    }
+
+    @FunctionalInterface
+    private interface Chunks {
+        void take(ByteBuffer chunk) throws IOException;
+    }
+
+    private void read(long first, long length, Chunks chunks) throws IOException {
+        long oid = version.oid().orElseThrow(LargeObjectDownload::missing);
         if (length == 0) {
             return;
         }
         String tried = "read large object " + oid;
         long left = length;
-        try (CopyRows copy = new CopyRows(connection, chunks(oid, first, length))) {
+        try (CopyRows copy = new CopyRows(connection, query(oid, first, length))) {
             for (ByteBuffer row = copy.next(); row != null; row = copy.next()) {
                 ByteBuffer chunk = CopyRows.field(row);
                 if (chunk != null) {
-                    handingOn.run();
-                    target.write(chunk.array(), chunk.arrayOffset() + chunk.position(), chunk.remaining());
                     left -= chunk.remaining();
+                    chunks.take(chunk);
                 }
             }
         } catch (SQLException e) {
@@ -60,7 +91,11 @@ public final class LargeObjectDownload {
         }
     }
 
-    private static String chunks(long oid, long first, long length) {
+    static StorageFailure missing() {
+        return new StorageFailure.Missing(Reasons.SOURCE_MISSING, "the blob's row names no large object", null);
+    }
+
+    private static String query(long oid, long first, long length) {
         return "SELECT lo_get(%d, %d + g * %d, least(%d, %d - g * %d)::int) FROM generate_series(0::bigint, %d) g"
                 .formatted(oid, first, CHUNK_BYTES, CHUNK_BYTES, length, CHUNK_BYTES, (length - 1) / CHUNK_BYTES);
     }

@@ -12,7 +12,11 @@ import org.postgresql.PGConnection;
 import org.postgresql.largeobject.LargeObject;
 import org.postgresql.largeobject.LargeObjectManager;
 
-/** A stream that was written to a new large object, which is gone again if the transaction is not committed. */
+/**
+ * A stream that was written to a new large object, which is gone again if the transaction is not committed.
+ *
+ * @param content of all that was digested: the stream, after what the digest had taken in before
+ */
 record LargeObjectUpload(long oid, BlobContent content) {
 
     /** One round trip each; more costs memory for each upload and gains little. */
@@ -23,10 +27,9 @@ record LargeObjectUpload(long oid, BlobContent content) {
      *
      * @throws UncheckedIOException if it can't be read to its end
      */
-    static LargeObjectUpload of(Connection connection, InputStream body) throws SQLException {
+    static LargeObjectUpload of(Connection connection, InputStream body, Digest digest) throws SQLException {
         LargeObjectManager objects = connection.unwrap(PGConnection.class).getLargeObjectAPI();
         long oid = objects.createLO(LargeObjectManager.WRITE);
-        Digest digest = new Digest();
         LargeObject object = objects.open(oid, LargeObjectManager.WRITE);
         byte[] chunk = new byte[CHUNK_BYTES];
         for (int read = read(body, chunk); read > 0; read = read(body, chunk)) {

@@ -4,11 +4,12 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobName;
 import io.flynn.blobstore.blob.BlobVersion;
+import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.ObjectKey;
-import io.flynn.blobstore.blob.Sha512;
-import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.NameRefused;
+import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.VersionChanged;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -17,10 +18,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.sql.Types;
-import java.time.OffsetDateTime;
+import java.time.Duration;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
 
@@ -28,10 +27,10 @@ import java.util.UUID;
  * The rows of {@code files} as the HTTP blobstore reads and changes them, and the large objects that they name. Names are only
  * ever compared whole or by {@code starts_with}: nothing in them is a pattern.
  *
- * <p>The bytes that a row names are never written to. A version's bytes go first to a large object, or an object in an external
- * backend, that nobody else can know; then one short transaction soft-deletes the old version and inserts the new one. So the
- * lock on the old row, for which moves, deletes and other uploads wait, is held for milliseconds and not for an upload, and
- * what breaks off leaves no trace.
+ * <p>What a client sends goes first to a large object, or an object in an external backend, that no live row names; then one
+ * short transaction soft-deletes the old version and makes the new one live, or adds the new bytes to the old. So the lock on
+ * the old row, for which moves, deletes and other uploads wait, is held for the work of the server and not for that of a
+ * client, and what breaks off leaves no trace.
  *
  * <p>Thread-safe; all methods block and throw {@link StorageFailure} when the database fails.
  */
@@ -40,40 +39,32 @@ public final class ServedCatalog {
     /** A soft delete unlinks, every unlink takes a lock until the commit, and the lock table is small. */
     private static final int DELETES_PER_TRANSACTION = 500;
 
-    /** Each turn is lost only to another upload of the same name that was committed meanwhile. */
-    private static final int TURNS_MAX = 50;
-
     private static final int LIST_FETCH_ROWS = 1_000;
-
-    /** An old server's overwrite holds its row for a whole upload: not worth a connection to wait longer for. */
-    private static final String WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '20s'";
 
     private static final String ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-    private static final String FIND = """
-            SELECT backend, file_oid, external_id, type, coalesce(size, -1), sha512, updated_at
-            FROM files WHERE name = ? AND deleted_at IS NULL""";
-
-    /** A large object that is missing is forgotten first, since the trigger would fail to unlink it. */
-    private static final String SOFT_DELETE = """
-            UPDATE files f SET deleted_at = clock_timestamp(),
-                file_oid = (SELECT m.oid FROM pg_largeobject_metadata m WHERE m.oid = f.file_oid)
-            """;
-
-    private static final String RETIRE = SOFT_DELETE + "WHERE f.name = ? AND f.deleted_at IS NULL";
+    private static final String ONE_SNAPSHOT_TO_WRITE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
     /** Not now(): a version whose upload took long would seem older than the one that it replaces. */
     private static final String INSERT = """
-            INSERT INTO files (file_oid, external_id, backend, name, type, size, sha512, created_at, updated_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, clock_timestamp(), clock_timestamp())
+            INSERT INTO files (file_oid, backend, name, type, size, sha512, created_at, updated_at)
+            VALUES (?, ?, ?, ?, ?, ?, clock_timestamp(), clock_timestamp())
             ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING""";
+
+    private static final String LENGTHEN = """
+            UPDATE files SET size = ?, sha512 = ?, sha512_state = NULL, updated_at = clock_timestamp()
+            WHERE file_id = ?""";
+
+    private static final String CREATE_LARGE_OBJECT = "SELECT lo_create(0)";
+
+    private static final String UNLINK = "SELECT lo_unlink(?::oid)";
 
     private static final String DELETE_SOME = """
             WITH doomed AS (
                 SELECT file_id FROM files
                 WHERE deleted_at IS NULL AND (name = ? OR starts_with(name, ?))
                 ORDER BY file_id LIMIT ? FOR UPDATE)
-            """ + SOFT_DELETE + "FROM doomed d WHERE f.file_id = d.file_id";
+            """ + LiveRows.SOFT_DELETE + "FROM doomed d WHERE f.file_id = d.file_id";
 
     private static final String IS_LEFT =
             "SELECT EXISTS (SELECT FROM files WHERE deleted_at IS NULL AND (name = ? OR starts_with(name, ?)))";
@@ -89,13 +80,26 @@ public final class ServedCatalog {
             WHERE rest <> '' AND NOT starts_with(rest, '/')
             ORDER BY child""";
 
-    /** 54000: too long for an index; 22021 and 22P05: characters that the database's encoding lacks. */
-    private static final Set<String> NAME_REFUSED = Set.of("54000", "22021", "22P05");
+    /** SQLSTATE serialization_failure: in a snapshot's transaction, that a row was changed since. */
+    private static final String CHANGED_SINCE = "40001";
+
+    /**
+     * What writing to a large object ends with that another transaction wrote to: "tuple concurrently updated" and a duplicate
+     * page. Ours lock the row first; an old server's append doesn't.
+     */
+    private static final Set<String> WRITTEN_SINCE = Set.of("XX000", "23505");
 
     private final Database database;
+    private final Duration signOfLife;
 
     public ServedCatalog(Database database) {
+        this(database, UploadIntent.SIGN_OF_LIFE);
+    }
+
+    /** @param signOfLife how often uploads to external backends show that they are under way */
+    ServedCatalog(Database database, Duration signOfLife) {
         this.database = database;
+        this.signOfLife = signOfLife;
     }
 
     /**
@@ -123,29 +127,34 @@ public final class ServedCatalog {
     }
 
     public Optional<BlobVersion> find(BlobName name) {
-        return database.read("look up a name", (connection, handingOn) -> find(connection, name));
+        return database.read("look up a name", (connection, handingOn) -> LiveRows.find(connection, name));
+    }
+
+    /** Checks {@code precondition} now; it is what it is checked for that decides, later. */
+    public void require(BlobName name, Precondition precondition) {
+        precondition.check(database.read("look up a name", (connection, handingOn) -> LiveRows.look(connection, name)));
     }
 
     /**
      * Holds one connection and one snapshot while {@code reading} runs: a large object that is unlinked meanwhile can still be
      * read to its end.
      *
-     * @return false if there is no such name
+     * @return the version, on which {@code reading} was run if its bytes are in the database; empty if there is no such name
      * @throws IOException if {@code reading} does
      */
-    public boolean read(BlobName name, Reading reading) throws IOException {
+    public Optional<BlobVersion> read(BlobName name, Reading reading) throws IOException {
         return unwrapping(() -> database.read("read a blob", (connection, handingOn) -> {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.execute(ONE_SNAPSHOT);
             }
-            Optional<BlobVersion> version = find(connection, name);
-            if (version.isPresent()) {
+            Optional<BlobVersion> version = LiveRows.find(connection, name);
+            if (version.filter(BlobVersion::isInPostgres).isPresent()) {
                 wrapping(
                         () -> reading.of(version.get(), new LargeObjectDownload(connection, version.get(), handingOn)));
             }
             connection.rollback();
-            return version.isPresent();
+            return version;
         }));
     }
 
@@ -155,42 +164,87 @@ public final class ServedCatalog {
      * @throws IOException if {@code body} can't be read to its end; nothing has changed then
      * @throws NameRefused if the database can't hold the name
      */
-    public BlobContent put(BlobName name, String type, InputStream body) throws IOException {
+    public BlobContent put(BlobName name, String type, Precondition precondition, InputStream body) throws IOException {
         return unwrapping(() -> database.inTransaction("store a blob", connection -> {
-            LargeObjectUpload upload = LargeObjectUpload.of(connection, body);
-            publish(
-                    connection,
-                    name,
-                    type,
-                    BackendName.POSTGRES,
-                    OptionalLong.of(upload.oid()),
-                    Optional.empty(),
-                    upload.content());
+            LargeObjectUpload upload = LargeObjectUpload.of(connection, body, new Digest());
+            publish(connection, name, type, precondition, upload.oid(), upload.content());
             return upload.content();
         }));
     }
 
     /**
-     * Makes an object that lies in an external backend the name's version.
+     * Records that an object is about to be stored as {@code name} in an external backend, under a key that nobody else uses.
      *
-     * @throws StorageFailure.OutcomeUnknown if the answer to the commit was lost: a row may name the object
      * @throws NameRefused if the database can't hold the name
      */
-    public void put(BlobName name, String type, BackendName backend, ObjectKey key, BlobContent content) {
-        database.inTransaction("record a blob", connection -> {
-            publish(connection, name, type, backend, OptionalLong.empty(), Optional.of(key), content);
-            return content;
+    public UploadIntent intend(BlobName name, String type, BackendName backend) {
+        return UploadIntent.record(database, name, type, backend, new ObjectKey(UUID.randomUUID()), signOfLife);
+    }
+
+    /**
+     * Makes a copy of {@code source}'s bytes, made inside the database, the version of {@code target}. The source's row is
+     * shared meanwhile: nobody moves, changes or deletes it.
+     *
+     * @return false if there is no such source in the database; nothing has changed then
+     * @throws NameRefused if the database can't hold the target's name
+     */
+    public boolean copy(BlobName source, BlobName target, Precondition precondition) {
+        return database.inTransaction("copy a blob", connection -> {
+            Optional<BlobVersion> shared = LiveRows.share(connection, source).filter(BlobVersion::isInPostgres);
+            if (shared.isPresent()) {
+                BlobVersion version = shared.get();
+                long copy = createLargeObject(connection);
+                LargeObjectCopy.copy(connection, largeObject(version), version.size(), copy, 0);
+                BlobContent content = version.sha512()
+                        .map(recorded -> new BlobContent(version.size(), recorded))
+                        .orElseGet(() -> digest(connection, version).finish());
+                publish(connection, target, version.type(), precondition, copy, content);
+            }
+            return shared.isPresent();
         });
     }
 
-    /** Soft-deletes the name and every name below it, in as many transactions as it takes. Idempotent. */
-    public void delete(BlobName name) {
-        boolean isLeft = true;
+    /**
+     * Adds {@code more} to the bytes of {@code version}, which is in the database. While they come they go to a large object of
+     * their own and nothing is locked; then they are added inside the database. Who reads the blob meanwhile goes on reading
+     * what it was.
+     *
+     * @throws VersionChanged if it is not the name's version any more, or not as it was read; nothing has changed then
+     * @throws IOException if {@code more} can't be read to its end; nothing has changed then
+     */
+    public void append(BlobName name, BlobVersion version, Precondition precondition, InputStream more)
+            throws IOException {
+        unwrapping(() -> database.inTransaction("append to a blob", connection -> {
+            try (Statement statement = connection.createStatement()) {
+                // So that a row that was changed since can't be locked.
+                statement.execute(ONE_SNAPSHOT_TO_WRITE);
+            }
+            VersionChanged.none(version).check(LiveRows.find(connection, name));
+            Digest digest = digest(connection, version);
+            LargeObjectUpload upload = LargeObjectUpload.of(connection, more, digest);
+            precondition.check(lockUnchanged(connection, name));
+            addTo(connection, version, upload);
+            unlink(connection, upload.oid());
+            lengthen(connection, version, upload.content());
+            return upload.content();
+        }));
+    }
+
+    /**
+     * Soft-deletes the name and every name below it, in as many transactions as it takes. Idempotent.
+     *
+     * @param precondition asked of the name itself, before anything is deleted
+     */
+    public void delete(BlobName name, Precondition precondition) {
+        boolean isLeft = database.inTransaction("delete a name", connection -> {
+            // Not else: rows are locked in one order only when they are locked together.
+            if (!Precondition.NONE.equals(precondition)) {
+                precondition.check(LiveRows.lock(connection, name));
+            }
+            return deleteBatch(connection, name);
+        });
         while (isLeft) {
-            isLeft = database.inTransaction("delete a name", connection -> {
-                waitForLocksOnly(connection);
-                return deleteSome(connection, name) == DELETES_PER_TRANSACTION || isLeft(connection, name);
-            });
+            isLeft = database.inTransaction("delete a name", connection -> deleteBatch(connection, name));
         }
     }
 
@@ -220,66 +274,85 @@ public final class ServedCatalog {
         }));
     }
 
-    private static Optional<BlobVersion> find(Connection connection, BlobName name) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(FIND)) {
-            statement.setString(1, name.value());
-            try (ResultSet rows = statement.executeQuery()) {
-                return rows.next() ? Optional.of(version(rows)) : Optional.empty();
-            }
-        } catch (SQLException e) {
-            throw refusedOr(name, e);
-        }
-    }
-
-    private static BlobVersion version(ResultSet rows) throws SQLException {
-        long size = rows.getLong(5);
-        if (size < 0) {
-            throw new StorageFailure.Corrupt(Reasons.SIZE_DIFFERS, "the blob's row has no size", null);
-        }
-        long oid = rows.getLong(2);
-        OptionalLong largeObject = rows.wasNull() ? OptionalLong.empty() : OptionalLong.of(oid);
-        return new BlobVersion(
-                rows.getString(1),
-                largeObject,
-                Optional.ofNullable(rows.getObject(3, UUID.class)).map(ObjectKey::new),
-                rows.getString(4),
-                size,
-                Optional.ofNullable(rows.getBytes(6)).map(Sha512::new),
-                rows.getObject(7, OffsetDateTime.class).toInstant());
-    }
-
     private static void publish(
-            Connection connection,
-            BlobName name,
-            String type,
-            BackendName backend,
-            OptionalLong oid,
-            Optional<ObjectKey> key,
-            BlobContent content)
+            Connection connection, BlobName name, String type, Precondition precondition, long oid, BlobContent content)
             throws SQLException {
-        waitForLocksOnly(connection);
-        try (PreparedStatement retire = connection.prepareStatement(RETIRE);
-                PreparedStatement insert = connection.prepareStatement(INSERT)) {
-            retire.setString(1, name.value());
-            insert.setObject(1, oid.isPresent() ? oid.getAsLong() : null, Types.BIGINT);
-            insert.setObject(2, key.map(ObjectKey::value).orElse(null), Types.OTHER);
-            insert.setString(3, backend.value());
-            insert.setString(4, name.value());
-            insert.setString(5, type);
-            insert.setLong(6, content.size());
-            insert.setBytes(7, content.sha512().bytes());
-            // An upload that commits between the two statements makes a live row that the first one can't have seen.
-            for (int turn = 0; turn < TURNS_MAX; turn++) {
-                retire.executeUpdate();
-                if (insert.executeUpdate() == 1) {
-                    return;
-                }
+        LiveRows.publish(connection, name, precondition, publishing -> {
+            try (PreparedStatement insert = publishing.prepareStatement(INSERT)) {
+                insert.setLong(1, oid);
+                insert.setString(2, BackendName.POSTGRES.value());
+                insert.setString(3, name.value());
+                insert.setString(4, type);
+                insert.setLong(5, content.size());
+                insert.setBytes(6, content.sha512().bytes());
+                return insert.executeUpdate() == 1;
             }
-        } catch (SQLException e) {
-            throw refusedOr(name, e);
+        });
+    }
+
+    private static Digest digest(Connection connection, BlobVersion version) {
+        Digest digest = new Digest();
+        new LargeObjectDownload(connection, version, () -> {}).digest(digest);
+        return digest;
+    }
+
+    private static long largeObject(BlobVersion version) {
+        return version.oid().orElseThrow(LargeObjectDownload::missing);
+    }
+
+    private static long createLargeObject(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet oid = statement.executeQuery(CREATE_LARGE_OBJECT)) {
+            oid.next();
+            return oid.getLong(1);
         }
-        throw new StorageFailure.Busy(
-                Reasons.DATABASE_BUSY, "could not store a blob: others upload the same name without pause", null);
+    }
+
+    private static void unlink(Connection connection, long oid) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(UNLINK)) {
+            statement.setLong(1, oid);
+            statement.execute();
+        }
+    }
+
+    private static Optional<BlobVersion> lockUnchanged(Connection connection, BlobName name) throws SQLException {
+        try {
+            return LiveRows.lock(connection, name);
+        } catch (SQLException e) {
+            throw changedOr(CHANGED_SINCE.equals(e.getSQLState()), e);
+        }
+    }
+
+    private static void addTo(Connection connection, BlobVersion version, LargeObjectUpload upload)
+            throws SQLException {
+        try {
+            long length = upload.content().size() - version.size();
+            LargeObjectCopy.copy(connection, upload.oid(), length, largeObject(version), version.size());
+        } catch (SQLException e) {
+            throw changedOr(WRITTEN_SINCE.contains(e.getSQLState()), e);
+        }
+    }
+
+    private static SQLException changedOr(boolean isChanged, SQLException e) {
+        if (isChanged) {
+            throw new VersionChanged();
+        }
+        return e;
+    }
+
+    private static void lengthen(Connection connection, BlobVersion version, BlobContent content) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(LENGTHEN)) {
+            statement.setLong(1, content.size());
+            statement.setBytes(2, content.sha512().bytes());
+            statement.setObject(3, version.id());
+            statement.executeUpdate();
+        }
+    }
+
+    /** @return whether any are left */
+    private static boolean deleteBatch(Connection connection, BlobName name) throws SQLException {
+        LiveRows.waitForLocksOnly(connection);
+        return deleteSome(connection, name) == DELETES_PER_TRANSACTION || isLeft(connection, name);
     }
 
     private static int deleteSome(Connection connection, BlobName name) throws SQLException {
@@ -289,7 +362,7 @@ public final class ServedCatalog {
             statement.setInt(3, DELETES_PER_TRANSACTION);
             return statement.executeUpdate();
         } catch (SQLException e) {
-            throw refusedOr(name, e);
+            throw LiveRows.refusedOr(name, e);
         }
     }
 
@@ -303,20 +376,6 @@ public final class ServedCatalog {
                 return isLeft.getBoolean(1);
             }
         }
-    }
-
-    private static void waitForLocksOnly(Connection connection) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            statement.execute(WAIT_FOR_LOCKS);
-        }
-    }
-
-    /** Returned for throwing: an exception that means the name is told as such. */
-    private static SQLException refusedOr(BlobName name, SQLException e) {
-        if (NAME_REFUSED.contains(e.getSQLState())) {
-            throw new NameRefused(name, e);
-        }
-        return e;
     }
 
     @FunctionalInterface

@@ -3,6 +3,7 @@ package io.flynn.blobstore.store.s3;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.io.IOException;
@@ -16,167 +17,391 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.CompletedPart;
+import software.amazon.awssdk.services.s3.model.S3Exception;
 
 /**
- * Sends one stream to one object. What fits into a part goes as one request, more as parts: every request's body lies in
- * memory and carries its MD5, so the SDK can repeat it and the store can refuse it if it was damaged on the way. One part is
- * sent while the next is read, if memory allows.
+ * Makes one object, under a key that nobody else uses: of a stream, of another object, or of both. Nothing can be read under
+ * the key before all of it is there. What is sent and fits into a part goes as one request, more as parts: every request's body
+ * lies in memory and carries its MD5, so the SDK can repeat it and the store can refuse it if it was damaged on the way. One
+ * part is sent while the next is read, if memory allows.
  *
  * <p>A client's stream can't be read twice: sending it as it comes would leave every hiccup of the store to the client.
  *
- * <p>For one thread. Closing it gives the memory back; failures of the store come as {@link CompletionException}s.
+ * <p>For one thread, and for one object. Methods block and throw {@link StorageFailure} when the store fails; after any
+ * exception, {@link #discard}. Closing it gives the memory back.
  */
-final class ObjectUpload implements AutoCloseable {
+public final class ObjectUpload implements AutoCloseable {
 
     /** Amazon S3 User Guide, "Amazon S3 multipart upload limits". */
     private static final int PARTS_MAX = 10_000;
 
+    /** The smallest part but the last (same place); smaller objects can't be copied as one either. */
+    private static final int PART_MIN_BYTES = 5 * 1024 * 1024;
+
+    /** What is wrong with a request that a store doesn't know, or doesn't allow (RFC 9110, section 15.6.2). */
+    private static final int NOT_IMPLEMENTED = 501;
+
+    private static final int NOT_FOUND = 404;
+
     private final S3AsyncClient client;
+    private final ObjectReader reader;
     private final String bucket;
+    private final String place;
     private final ObjectKey key;
     private final String type;
     private final PartBuffers buffers;
+    private final long copyBytesMax;
     private final Digest digest = new Digest();
     private final List<CompletedPart> parts = new ArrayList<>();
 
-    private byte[] filling;
+    private byte @Nullable [] filling;
+    private int filled;
     private Optional<Sending> sending = Optional.empty();
+    private Optional<String> multipart = Optional.empty();
+    private boolean mayBeStored;
 
     /** A part on its way, and the memory that it needs until it has arrived. */
     private record Sending(ByteBuffer bytes, CompletableFuture<CompletedPart> part) {}
 
-    ObjectUpload(S3AsyncClient client, String bucket, ObjectKey key, String type, PartBuffers buffers) {
+    /**
+     * @param place the bucket as people know it, for messages
+     * @param copyBytesMax what the store is asked to copy by one request
+     */
+    ObjectUpload(
+            S3AsyncClient client,
+            String bucket,
+            String place,
+            ObjectKey key,
+            String type,
+            PartBuffers buffers,
+            long copyBytesMax) {
         this.client = client;
         this.bucket = bucket;
+        this.place = place;
         this.key = key;
         this.type = ObjectType.of(type);
         this.buffers = buffers;
-        filling = buffers.take();
+        this.copyBytesMax = copyBytesMax;
+        reader = new ObjectReader(client, bucket, place);
     }
 
-    BlobContent store(InputStream body) throws IOException {
-        int length = fill(body);
-        if (length < filling.length) {
-            ByteBuffer whole = ByteBuffer.wrap(filling, 0, length);
-            client.putObject(
-                            r -> r.bucket(bucket)
-                                    .key(key.toString())
-                                    .contentType(type)
-                                    .contentLength((long) length)
-                                    .contentMD5(md5(whole)),
-                            AsyncRequestBody.fromByteBufferUnsafe(whole))
-                    .join();
-            return digest.finish();
+    /**
+     * Makes it of {@code body}, whose length need not be known.
+     *
+     * @throws IOException if {@code body} can't be read to its end
+     * @throws StorageFailure.Busy if as many uploads run as memory allows
+     */
+    public BlobContent store(InputStream body) throws IOException {
+        take(body);
+        return finish();
+    }
+
+    /**
+     * Makes it of another object of the bucket, inside the store.
+     *
+     * @param size the other object's, in bytes
+     * @throws StorageFailure.Missing if there is no such object
+     */
+    public void copy(ObjectKey source, long size) {
+        if (size > copyBytesMax) {
+            begin();
+            copyParts(source, size);
+            complete(size);
+            return;
         }
-        return storeParts(body, length);
+        mayBeStored = true;
+        await(
+                "copy object " + source + " to " + key,
+                () -> client.copyObject(r -> r.sourceBucket(bucket)
+                        .sourceKey(source.toString())
+                        .destinationBucket(bucket)
+                        .destinationKey(key.toString())));
     }
 
-    private BlobContent storeParts(InputStream body, int firstLength) throws IOException {
-        String id = client.createMultipartUpload(
-                        r -> r.bucket(bucket).key(key.toString()).contentType(type))
-                .join()
-                .uploadId();
+    /**
+     * Makes it of another object of the bucket and of {@code more} behind that. The other object is copied inside the store if
+     * it is large enough and the store can; else it is sent once more. It is read in any case: the digest needs all bytes.
+     *
+     * @param size the other object's, in bytes
+     * @param sha512 the other object's, if it is known
+     * @throws IOException if {@code more} can't be read to its end
+     * @throws StorageFailure.Missing if there is no such object
+     * @throws StorageFailure.Corrupt if it is not as long as {@code size}, or has another digest
+     * @throws StorageFailure.Busy if as many uploads run as memory allows
+     */
+    public BlobContent append(ObjectKey source, long size, Optional<Sha512> sha512, InputStream more)
+            throws IOException {
+        boolean isCopied = size >= PART_MIN_BYTES && isCopied(source, size);
+        if (size > 0) {
+            try (InputStream old = reader.open(source, size)) {
+                if (isCopied) {
+                    digest(old);
+                } else {
+                    take(old);
+                }
+            }
+        }
+        if (sha512.filter(recorded -> !recorded.equals(digest.soFar().sha512())).isPresent()) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.DIGEST_DIFFERS,
+                    "could not append to object %s in %s: it has another digest than its row".formatted(source, place),
+                    null);
+        }
+        take(more);
+        return finish();
+    }
+
+    /**
+     * Leaves nothing in the store, because of {@code cause}; a failure to do so is added to it.
+     *
+     * @return whether nothing is left
+     */
+    public boolean discard(Exception cause) {
         try {
-            int number = 1;
-            for (int length = firstLength; length > 0; length = fill(body)) {
-                send(id, number++, length);
+            abort();
+            if (mayBeStored) {
+                await(
+                        "delete object " + key,
+                        () -> client.deleteObject(r -> r.bucket(bucket).key(key.toString())));
+            }
+            return true;
+        } catch (StorageFailure e) {
+            cause.addSuppressed(e);
+            return false;
+        }
+    }
+
+    private void take(InputStream bytes) throws IOException {
+        while (isFilledBy(bytes)) {
+            sendPart();
+        }
+    }
+
+    private BlobContent finish() {
+        BlobContent content = digest.finish();
+        if (multipart.isPresent()) {
+            if (filled > 0) {
+                sendPart();
             }
             awaitPart();
-            BlobContent content = digest.finish();
-            complete(id, content.size());
-            return content;
-        } catch (IOException | RuntimeException e) {
-            abort(id, e);
-            throw e;
+            complete(content.size());
+        } else {
+            putWhole();
+        }
+        return content;
+    }
+
+    private void putWhole() {
+        ByteBuffer whole = ByteBuffer.wrap(filling(), 0, filled);
+        mayBeStored = true;
+        await(
+                "store object " + key,
+                () -> client.putObject(
+                        r -> r.bucket(bucket)
+                                .key(key.toString())
+                                .contentType(type)
+                                .contentLength((long) whole.remaining())
+                                .contentMD5(md5(whole)),
+                        AsyncRequestBody.fromByteBufferUnsafe(whole)));
+    }
+
+    private void begin() {
+        if (multipart.isEmpty()) {
+            multipart = Optional.of(await(
+                            "begin an upload of object " + key,
+                            () -> client.createMultipartUpload(
+                                    r -> r.bucket(bucket).key(key.toString()).contentType(type)))
+                    .uploadId());
         }
     }
 
-    private void complete(String id, long size) {
+    private String uploadId() {
+        return multipart.orElseThrow();
+    }
+
+    private void complete(long size) {
+        mayBeStored = true;
         try {
-            client.completeMultipartUpload(r ->
-                            r.bucket(bucket).key(key.toString()).uploadId(id).multipartUpload(m -> m.parts(parts)))
-                    .join();
-        } catch (CompletionException e) {
+            await(
+                    "complete object " + key,
+                    () -> client.completeMultipartUpload(r -> r.bucket(bucket)
+                            .key(key.toString())
+                            .uploadId(uploadId())
+                            .multipartUpload(m -> m.parts(parts))));
+        } catch (StorageFailure e) {
             if (!isStored(size, e)) {
                 throw e;
             }
         }
+        multipart = Optional.empty();
     }
 
     /**
      * Whether the upload was completed all the same: if an answer is lost, its repetition is told that there is no such upload.
      * Nobody else uses the key, and parts become an object all at once: one of this size is the one that was sent.
      */
-    private boolean isStored(long size, CompletionException cause) {
+    private boolean isStored(long size, StorageFailure cause) {
         try {
-            return client.headObject(r -> r.bucket(bucket).key(key.toString()))
-                            .join()
+            return await(
+                                    "look at object " + key,
+                                    () -> client.headObject(
+                                            r -> r.bucket(bucket).key(key.toString())))
                             .contentLength()
                     == size;
-        } catch (CompletionException e) {
+        } catch (StorageFailure e) {
             cause.addSuppressed(e);
             return false;
         }
     }
 
-    private void send(String id, int number, int length) {
+    private void sendPart() {
+        begin();
+        int number = nextNumber();
+        awaitPart();
+        byte[] full = filling();
+        ByteBuffer bytes = ByteBuffer.wrap(full, 0, filled);
+        filled = 0;
+        CompletableFuture<CompletedPart> part = client.uploadPart(
+                        r -> r.bucket(bucket)
+                                .key(key.toString())
+                                .uploadId(uploadId())
+                                .partNumber(number)
+                                .contentLength((long) bytes.remaining())
+                                .contentMD5(md5(bytes)),
+                        AsyncRequestBody.fromByteBufferUnsafe(bytes))
+                .thenApply(response -> completed(number, response.eTag()));
+        Optional<byte[]> other = buffers.takeIfFree();
+        if (other.isPresent()) {
+            sending = Optional.of(new Sending(bytes, part));
+            filling = other.get();
+        } else {
+            parts.add(await("store a part of object " + key, () -> part));
+        }
+    }
+
+    private int nextNumber() {
+        int number = parts.size() + (sending.isPresent() ? 2 : 1);
         if (number > PARTS_MAX) {
             throw new StorageFailure.Full(
                     Reasons.BLOB_TOO_LARGE,
                     "an upload can't be longer than %d bytes".formatted((long) PARTS_MAX * PartBuffers.PART_BYTES),
                     null);
         }
-        awaitPart();
-        ByteBuffer bytes = ByteBuffer.wrap(filling, 0, length);
-        CompletableFuture<CompletedPart> part = client.uploadPart(
-                        r -> r.bucket(bucket)
-                                .key(key.toString())
-                                .uploadId(id)
-                                .partNumber(number)
-                                .contentLength((long) length)
-                                .contentMD5(md5(bytes)),
-                        AsyncRequestBody.fromByteBufferUnsafe(bytes))
-                .thenApply(response -> CompletedPart.builder()
-                        .partNumber(number)
-                        .eTag(response.eTag())
-                        .build());
-        Optional<byte[]> other = buffers.takeIfFree();
-        if (other.isPresent()) {
-            sending = Optional.of(new Sending(bytes, part));
-            filling = other.get();
-        } else {
-            parts.add(part.join());
-        }
+        return number;
     }
 
     private void awaitPart() {
         if (sending.isPresent()) {
             Sending last = sending.get();
-            parts.add(last.part().join());
+            parts.add(await("store a part of object " + key, last::part));
             sending = Optional.empty();
             buffers.giveBack(last.bytes().array());
         }
     }
 
-    /** A part that is still on its way would outlive the abort, so it is awaited first. */
-    private void abort(String id, Exception cause) {
+    /** @return false, with nothing left of it, if the store doesn't copy parts */
+    private boolean isCopied(ObjectKey source, long size) {
+        begin();
         try {
-            sending.ifPresent(last -> last.part().exceptionally(failure -> null).join());
-            client.abortMultipartUpload(
-                            r -> r.bucket(bucket).key(key.toString()).uploadId(id))
-                    .join();
-        } catch (CompletionException e) {
-            cause.addSuppressed(e);
+            copyParts(source, size);
+            return true;
+        } catch (StorageFailure e) {
+            if (!isRefused(e)) {
+                throw e;
+            }
+            abort();
+            parts.clear();
+            return false;
         }
     }
 
-    private int fill(InputStream body) throws IOException {
-        int length = body.readNBytes(filling, 0, filling.length);
-        digest.update(ByteBuffer.wrap(filling, 0, length));
-        return length;
+    private static boolean isRefused(StorageFailure failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof S3Exception answer) {
+                int status = answer.statusCode();
+                return status == NOT_IMPLEMENTED || (status >= 400 && status < 500 && status != NOT_FOUND);
+            }
+        }
+        return false;
+    }
+
+    /** Parts of equal length but for the last, so that none is too small. */
+    private void copyParts(ObjectKey source, long size) {
+        long count = (size + copyBytesMax - 1) / copyBytesMax;
+        long length = (size + count - 1) / count;
+        for (long first = 0; first < size; first += length) {
+            // An object that is copied whole need not be as large as S3 wants it for a range.
+            Optional<String> range = count == 1
+                    ? Optional.empty()
+                    : Optional.of("bytes=%d-%d".formatted(first, Math.min(first + length, size) - 1));
+            int number = nextNumber();
+            String etag = await(
+                            "copy a part of object " + source + " to " + key,
+                            () -> client.uploadPartCopy(r -> r.sourceBucket(bucket)
+                                    .sourceKey(source.toString())
+                                    .copySourceRange(range.orElse(null))
+                                    .destinationBucket(bucket)
+                                    .destinationKey(key.toString())
+                                    .uploadId(uploadId())
+                                    .partNumber(number)))
+                    .copyPartResult()
+                    .eTag();
+            parts.add(completed(number, etag));
+        }
+    }
+
+    /** A part that is still on its way would outlive the abort, so it is awaited first. */
+    private void abort() {
+        sending.ifPresent(last -> last.part().exceptionally(failure -> null).join());
+        if (multipart.isPresent()) {
+            await(
+                    "abort an upload of object " + key,
+                    () -> client.abortMultipartUpload(
+                            r -> r.bucket(bucket).key(key.toString()).uploadId(uploadId())));
+            multipart = Optional.empty();
+        }
+    }
+
+    private void digest(InputStream bytes) throws IOException {
+        byte[] chunk = filling();
+        for (int read = bytes.read(chunk); read > 0; read = bytes.read(chunk)) {
+            digest.update(ByteBuffer.wrap(chunk, 0, read));
+        }
+    }
+
+    /** @return whether there is a whole part to be sent before there is room for more */
+    private boolean isFilledBy(InputStream bytes) throws IOException {
+        byte[] target = filling();
+        int read = bytes.readNBytes(target, filled, target.length - filled);
+        digest.update(ByteBuffer.wrap(target, filled, read));
+        filled += read;
+        return filled == target.length;
+    }
+
+    private byte[] filling() {
+        byte[] buffer = filling;
+        if (buffer == null) {
+            buffer = buffers.take();
+            filling = buffer;
+        }
+        return buffer;
+    }
+
+    private static CompletedPart completed(int number, String etag) {
+        return CompletedPart.builder().partNumber(number).eTag(etag).build();
+    }
+
+    private <T> T await(String tried, Supplier<CompletableFuture<T>> call) {
+        try {
+            return call.get().join();
+        } catch (CompletionException e) {
+            throw S3Failures.translate(tried + " in " + place, e);
+        }
     }
 
     private static String md5(ByteBuffer bytes) {
@@ -191,7 +416,10 @@ final class ObjectUpload implements AutoCloseable {
 
     @Override
     public void close() {
-        buffers.giveBack(filling);
+        byte[] buffer = filling;
+        if (buffer != null) {
+            buffers.giveBack(buffer);
+        }
         sending.ifPresent(last -> buffers.giveBack(last.bytes().array()));
     }
 }

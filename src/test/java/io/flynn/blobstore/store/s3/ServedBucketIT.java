@@ -8,6 +8,8 @@ import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -37,7 +39,7 @@ class ServedBucketIT {
     @ParameterizedTest
     @ValueSource(strings = {"", "text/pläin", "text/plain\r\nX-Evil: 1", "text/\u0001plain"})
     void aTypeThatCantBeSentDoesNotKeepABlobOut(String type) throws Exception {
-        bucket.store(key, type, new ByteArrayInputStream(new byte[100]));
+        store(type, new ByteArrayInputStream(new byte[100]));
 
         assertThat(s3.type(BUCKET, key.toString())).isEqualTo("binary/octet-stream");
     }
@@ -47,7 +49,7 @@ class ServedBucketIT {
         byte[] body = new byte[PartBuffers.PART_BYTES + 1];
         s3.loseNextCompletion();
 
-        BlobContent stored = bucket.store(key, "", new ByteArrayInputStream(body));
+        BlobContent stored = store("", new ByteArrayInputStream(body));
 
         assertThat(stored).isEqualTo(new BlobContent(body.length, Blobs.sha512(body)));
         assertThat(s3.bytes(BUCKET, key.toString())).isEqualTo(body);
@@ -56,8 +58,14 @@ class ServedBucketIT {
 
     @Test
     void theTypeIsTheObjects() throws Exception {
-        bucket.store(key, "text/css", new ByteArrayInputStream(new byte[100]));
+        store("text/css", new ByteArrayInputStream(new byte[100]));
 
         assertThat(s3.type(BUCKET, key.toString())).isEqualTo("text/css");
+    }
+
+    private BlobContent store(String type, InputStream body) throws IOException {
+        try (ObjectUpload upload = bucket.upload(key, type)) {
+            return upload.store(body);
+        }
     }
 }
