@@ -121,11 +121,12 @@ class BlobServerLifeIT {
             environment.putAll(store.environment(S3MAIN, BUCKET));
             environment.put("DEFAULT_BACKEND", "s3main");
             try (RunningServer server = RunningServer.ready(environment)) {
-                database.execute("ALTER TABLE files ADD CHECK (name <> '/forbidden')");
+                database.execute("ALTER TABLE files ADD CHECK (name <> '/forbidden' OR deleted_at IS NOT NULL)");
 
                 assertThat(server.put("/forbidden", "x").statusCode()).isEqualTo(500);
 
                 assertThat(store.count(LocalS3.Operation.PUT)).isOne();
+                assertThat(database.count("SELECT count(*) FROM files")).isZero();
                 assertThat(store.sizes(BUCKET)).isEmpty();
             }
         }
