@@ -17,7 +17,7 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
         synopsisSubcommandLabel = "ROLE",
-        subcommands = {OperatorRole.class, ServerRole.class, WorkerRole.class})
+        subcommands = {OperatorRole.class, ServerRole.class, WorkerRole.class, CheckRole.class})
 public final class Main {
 
     private Main() {}

@@ -329,7 +329,7 @@ public final class MoveCatalog {
                 rows.getBoolean(8));
     }
 
-    private static Sha512 digest(byte[] recorded) {
+    static Sha512 digest(byte[] recorded) {
         return recorded.length == Sha512.LENGTH ? new Sha512(recorded) : NO_BYTES_HAVE_IT;
     }
 }

@@ -1,0 +1,137 @@
+package io.flynn.blobstore.app;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.decide.BackendSettings;
+import io.flynn.blobstore.decide.ExitCode;
+import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.move.CheckOutput;
+import io.flynn.blobstore.move.CheckRun;
+import io.flynn.blobstore.move.CheckRun.Bucket;
+import io.flynn.blobstore.move.CheckRun.Scope;
+import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.PgSettings;
+import io.flynn.blobstore.store.s3.S3BlobStore;
+import io.flynn.blobstore.store.s3.S3BucketListing;
+import java.io.Console;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Compares rows with objects and large objects, and tells what it finds. */
+@Command(
+        name = "check",
+        description = {
+            "Compares rows with objects and large objects, both ways; changes nothing, and may run at any time.",
+            "Settings come from the environment, as the server's: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE,"
+                    + " PGSSLMODE, BACKEND_<NAME>, BACKEND_<NAME>_<KEY>.",
+            "Objects that no row names are listed, but are no failure. A row without a digest can be compared by size"
+                    + " only."
+        },
+        mixinStandardHelpOptions = true,
+        exitCodeListHeading = "Exit codes:%n",
+        exitCodeList = {
+            "0:nothing is lost or wrong",
+            "1:something is lost or wrong",
+            "2:wrong usage or settings: nothing was checked",
+            "75:not all could be checked: the database or a store can't be reached, or something changed all the time"
+        })
+final class CheckRole implements Callable<Integer> {
+
+    private static final Logger LOG = LoggerFactory.getLogger(CheckRole.class);
+
+    private static final Duration CONNECTION_WAIT = Duration.ofSeconds(30);
+
+    /** For the rows by key, and for looking at rows again meanwhile. */
+    private static final int CONNECTIONS_BESIDE = 2;
+
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description = "Only this one, postgres or one of the environment; may be given more than once (all).")
+    List<BackendName> only = new ArrayList<>();
+
+    @Option(names = "--read", description = "Read every live blob and compare its bytes, not only their number.")
+    boolean isReading;
+
+    @Mixin
+    WorkerRole.Concurrency blobs = new WorkerRole.Concurrency();
+
+    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+
+    @Override
+    public Integer call() throws Exception {
+        try {
+            return check(System.getenv());
+        } catch (InvalidSettingException e) {
+            LOG.error(e.getMessage());
+            return ExitCode.USAGE.value();
+        } finally {
+            while (!opened.isEmpty()) {
+                opened.pop().close();
+            }
+        }
+    }
+
+    private int check(Map<String, String> environment) {
+        PgSettings postgres = PgSettings.decode(environment);
+        BackendEnvironment configured = BackendEnvironment.decode(environment);
+        Scope scope = scope(configured);
+        Map<BackendName, Bucket> buckets = new HashMap<>();
+        configured.backends().forEach((name, settings) -> buckets.put(name, bucket(settings)));
+        Database database = opened(
+                new Database(postgres, "blobstore check", blobs.concurrency + CONNECTIONS_BESIDE, CONNECTION_WAIT));
+        return new CheckRun(database, scope, buckets, isReading, blobs.concurrency, output())
+                .run()
+                .outcome()
+                .value();
+    }
+
+    private Scope scope(BackendEnvironment configured) {
+        Set<BackendName> backends = new HashSet<>(only);
+        for (BackendName backend : only) {
+            if (backend.isExternal() && !configured.backends().containsKey(backend)) {
+                String rejected = configured.rejected().get(backend);
+                throw new InvalidSettingException(
+                        backend.variable(),
+                        rejected == null ? "is not set in the environment" : "can't be used: " + rejected,
+                        Reasons.BACKEND_UNKNOWN);
+            }
+        }
+        if (only.isEmpty()) {
+            backends.add(BackendName.POSTGRES);
+            backends.addAll(configured.backends().keySet());
+        }
+        return new Scope(backends, only.isEmpty(), configured.rejected());
+    }
+
+    private Bucket bucket(BackendSettings settings) {
+        return new Bucket(
+                opened(new S3BlobStore(settings, 2 * blobs.concurrency)), opened(new S3BucketListing(settings)));
+    }
+
+    private <T extends AutoCloseable> T opened(T resource) {
+        opened.push(resource);
+        return resource;
+    }
+
+    private static CheckOutput output() {
+        return Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent()
+                ? new CheckTerminalOutput(System.out)
+                : new CheckJsonOutput(System.out);
+    }
+}
