@@ -66,6 +66,21 @@ public final class Bucket implements AutoCloseable {
         }
     }
 
+    /** All of the object at once; empty when there is no such object. */
+    public Optional<byte[]> bytes(String key) throws IOException {
+        try {
+            return Optional.of(s3.getObject(
+                            request -> request.bucket(location.name()).key(key), AsyncResponseTransformer.toBytes())
+                    .join()
+                    .asByteArray());
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof NoSuchKeyException) {
+                return Optional.empty();
+            }
+            throw new IOException("object " + key, e.getCause());
+        }
+    }
+
     public void write(String key, byte[] bytes) throws IOException {
         try {
             s3.putObject(request -> request.bucket(location.name()).key(key), AsyncRequestBody.fromBytes(bytes))

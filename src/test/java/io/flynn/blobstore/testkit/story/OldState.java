@@ -25,8 +25,8 @@ public record OldState(List<Blob> blobs) {
      */
     public record Blob(String name, String type, Content content, boolean hasDigest) {}
 
-    /** What the old program runs on an empty database, both of its migrations (BLOBSTORE-PROTOCOL, "Database"). */
-    private static final String SCHEMA = """
+    /** What the old program runs on an empty database (BLOBSTORE-PROTOCOL, "Database"), its first migration. */
+    private static final String FIRST_SCHEMA = """
             CREATE TABLE schema_migrations (id int PRIMARY KEY);
             CREATE TABLE files (
                 file_id oid PRIMARY KEY DEFAULT lo_create(0),
@@ -44,7 +44,10 @@ public record OldState(List<Blob> blobs) {
             $$ LANGUAGE plpgsql;
             CREATE TRIGGER delete_file AFTER DELETE ON files FOR EACH ROW EXECUTE PROCEDURE delete_file();
             INSERT INTO schema_migrations (id) VALUES (1);
+            """;
 
+    /** Its second one. */
+    private static final String SECOND_SCHEMA = """
             CREATE EXTENSION IF NOT EXISTS "uuid-ossp";
             ALTER TABLE files RENAME TO old_files;
             CREATE TABLE files (
@@ -167,7 +170,13 @@ public record OldState(List<Blob> blobs) {
 
     /** Makes the schema in an empty database. */
     public static void createSchema(Database database) throws SQLException {
-        database.execute(SCHEMA);
+        createFirstSchema(database);
+        database.execute(SECOND_SCHEMA);
+    }
+
+    /** Makes the schema of the releases before there were backends. */
+    public static void createFirstSchema(Database database) throws SQLException {
+        database.execute(FIRST_SCHEMA);
     }
 
     /**
