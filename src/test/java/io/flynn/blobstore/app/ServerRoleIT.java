@@ -5,11 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -17,7 +15,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.time.Duration;
@@ -29,7 +26,6 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
@@ -45,13 +41,13 @@ class ServerRoleIT {
 
     private final EmbeddedPg.Database database = EmbeddedPg.database();
     private final Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
-    private final List<Server> started = new CopyOnWriteArrayList<>();
+    private final List<ServerProcess> started = new CopyOnWriteArrayList<>();
     private final HttpClient client =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
     @AfterEach
     void stop() {
-        started.forEach(server -> server.process.destroyForcibly());
+        started.forEach(ServerProcess::close);
         client.close();
         database.close();
     }
@@ -60,7 +56,7 @@ class ServerRoleIT {
     void unknownDefaultBackendEndsWithTwoAndTheFix() throws Exception {
         environment.put("DEFAULT_BACKEND", "s3mian");
 
-        Server server = new Server();
+        ServerProcess server = start();
 
         assertThat(server.exitCode()).isEqualTo(2);
         assertThat(server.log()).contains("DEFAULT_BACKEND", "s3mian", "set BACKEND_S3MIAN, or use one of postgres");
@@ -70,7 +66,7 @@ class ServerRoleIT {
     void missingSettingEndsWithTwoAndItsName() throws Exception {
         environment.remove("PGHOST");
 
-        Server server = new Server();
+        ServerProcess server = start();
 
         assertThat(server.exitCode()).isEqualTo(2);
         assertThat(server.log()).contains("PGHOST is not set");
@@ -81,7 +77,7 @@ class ServerRoleIT {
         String role = EmbeddedPg.role();
         environment.put("PGUSER", role);
 
-        Server server = new Server();
+        ServerProcess server = start();
 
         assertThat(server.exitCode()).isEqualTo(1);
         assertThat(server.log()).contains("could not create or upgrade the schema", "permission denied");
@@ -91,7 +87,7 @@ class ServerRoleIT {
     void waitsForTheDatabaseAndStopsWhenToldToMeanwhile() throws Exception {
         environment.put("PGPORT", "1");
         environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
-        Server server = new Server();
+        ServerProcess server = start();
 
         Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("waiting for the database"));
         assertThat(status(server.uri("/.well-known/ready"))).isEqualTo(503);
@@ -104,9 +100,9 @@ class ServerRoleIT {
     @Test
     void rollingRestartFailsNoRequest() throws Exception {
         environment.put("BLOBSTORE_DRAIN_DELAY", "1s");
-        Server first = new Server().awaitReady();
-        Server second = new Server().awaitReady();
-        List<Server> endpoints = new CopyOnWriteArrayList<>(List.of(first, second));
+        ServerProcess first = start().awaitReady();
+        ServerProcess second = start().awaitReady();
+        List<ServerProcess> endpoints = new CopyOnWriteArrayList<>(List.of(first, second));
         AtomicBoolean isOver = new AtomicBoolean();
         AtomicInteger requests = new AtomicInteger();
         Queue<String> failures = new ConcurrentLinkedQueue<>();
@@ -115,7 +111,7 @@ class ServerRoleIT {
             String name = "/client/" + i;
             clients.add(Thread.startVirtualThread(() -> {
                 for (int n = 0; !isOver.get(); n++) {
-                    Server endpoint = endpoints.get(n % endpoints.size());
+                    ServerProcess endpoint = endpoints.get(n % endpoints.size());
                     readAndWrite(endpoint, name, "version " + n, failures);
                     requests.addAndGet(2);
                 }
@@ -140,7 +136,7 @@ class ServerRoleIT {
 
     @Test
     void metricsHaveAPortOfTheirOwn() throws Exception {
-        Server server = new Server().awaitReady();
+        ServerProcess server = start().awaitReady();
         assertThat(status(server.uri("/metrics"))).isEqualTo(404);
 
         Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("metricsPort"));
@@ -163,7 +159,7 @@ class ServerRoleIT {
         try (ServerSocket taken = new ServerSocket(0)) {
             environment.put("BLOBSTORE_METRICS_PORT", Integer.toString(taken.getLocalPort()));
 
-            Server server = new Server().awaitReady();
+            ServerProcess server = start().awaitReady();
 
             assertThat(status(server.uri("/missing"))).isEqualTo(404);
             Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("set BLOBSTORE_METRICS_PORT to"));
@@ -173,7 +169,7 @@ class ServerRoleIT {
     @Test
     void everyRequestIsLoggedBeforeTheEnd() throws Exception {
         environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
-        Server server = new Server().awaitReady();
+        ServerProcess server = start().awaitReady();
 
         status(server.uri("/missing"));
         server.terminate();
@@ -188,7 +184,7 @@ class ServerRoleIT {
     @Test
     void accessLogThatNobodyTakesHoldsUpNothing() throws Exception {
         environment.put("BLOBSTORE_DRAIN_DELAY", "0s");
-        Server server = new Server(false).awaitReady();
+        ServerProcess server = start(false).awaitReady();
         String name = "/" + "x".repeat(4_000);
 
         // More than pipe and queue hold together would take too long; more than the pipe holds is what blocks.
@@ -203,18 +199,28 @@ class ServerRoleIT {
     /** 100 MB through a heap of 64 MB, both ways, for both kinds of backend. */
     @Test
     void memoryDoesNotDependOnTheSizeOfABlob() throws Exception {
-        Server toDatabase = new Server("-Xmx64m").awaitReady();
+        ServerProcess toDatabase = start("-Xmx64m").awaitReady();
         upload(toDatabase);
         toDatabase.terminate();
         try (LocalS3 store = LocalS3.start()) {
             store.createBucket("blobs");
             environment.putAll(store.environment(new BackendName("s3main"), "blobs"));
             environment.put("DEFAULT_BACKEND", "s3main");
-            upload(new Server("-Xmx64m").awaitReady());
+            upload(start("-Xmx64m").awaitReady());
         }
     }
 
-    private void upload(Server server) throws Exception {
+    private ServerProcess start(String... options) throws IOException {
+        return start(true, options);
+    }
+
+    private ServerProcess start(boolean isOutputTaken, String... options) throws IOException {
+        ServerProcess server = new ServerProcess(environment, isOutputTaken, options);
+        started.add(server);
+        return server;
+    }
+
+    private void upload(ServerProcess server) throws Exception {
         long size = 100_000_000;
         HttpResponse<Void> put = client.send(
                 HttpRequest.newBuilder(server.uri("/large"))
@@ -231,7 +237,7 @@ class ServerRoleIT {
         assertThat(digest(got.body())).isEqualTo(digest(new Patterned(size)));
     }
 
-    private void readAndWrite(Server endpoint, String name, String body, Queue<String> failures) {
+    private void readAndWrite(ServerProcess endpoint, String name, String body, Queue<String> failures) {
         try {
             HttpResponse<String> put = client.send(
                     HttpRequest.newBuilder(endpoint.uri(name))
@@ -266,75 +272,6 @@ class ServerRoleIT {
             digesting.transferTo(OutputStream.nullOutputStream());
         }
         return HexFormat.of().formatHex(sha512.digest());
-    }
-
-    private final class Server {
-
-        private static final Pattern PORT = Pattern.compile("\"port\":\"(\\d+)\"");
-
-        private final Process process;
-        private final StringBuffer log = new StringBuffer();
-
-        Server(String... options) throws IOException {
-            this(true, options);
-        }
-
-        /** @param isOutputTaken whether somebody reads standard output; errors are read in any case */
-        Server(boolean isOutputTaken, String... options) throws IOException {
-            List<String> command = new ArrayList<>();
-            command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-            command.addAll(List.of(options));
-            // The program's own log, not that of tests.
-            command.add("-Dlogback.configurationFile=logback.xml");
-            command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "server"));
-            ProcessBuilder builder = new ProcessBuilder(command);
-            builder.environment().clear();
-            builder.environment().put("PORT", "0");
-            builder.environment().put("BLOBSTORE_METRICS_PORT", "0");
-            builder.environment().putAll(environment);
-            builder.redirectErrorStream(isOutputTaken);
-            process = builder.start();
-            started.add(this);
-            Thread.startVirtualThread(() -> read(isOutputTaken ? process.inputReader() : process.errorReader()));
-        }
-
-        private void read(BufferedReader output) {
-            try (BufferedReader lines = output) {
-                lines.lines().forEach(line -> log.append(line).append('\n'));
-            } catch (IOException | UncheckedIOException e) {
-                log.append(e);
-            }
-        }
-
-        /** SIGTERM. Not the process's own destroy(), which closes its log, too. */
-        void terminate() {
-            assertThat(process.toHandle().destroy()).isTrue();
-        }
-
-        Server awaitReady() {
-            Awaitility.await().atMost(PATIENCE).until(() -> {
-                assertThat(process.isAlive()).as(log()).isTrue();
-                return PORT.matcher(log).find() && status(uri("/.well-known/ready")) == 200;
-            });
-            return this;
-        }
-
-        URI uri(String target) {
-            Matcher port = PORT.matcher(log);
-            assertThat(port.find()).as(log()).isTrue();
-            return URI.create("http://127.0.0.1:" + port.group(1) + target);
-        }
-
-        String log() {
-            return log.toString();
-        }
-
-        int exitCode() throws InterruptedException {
-            assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS))
-                    .as(log())
-                    .isTrue();
-            return process.exitValue();
-        }
     }
 
     /** Bytes that look different everywhere. */
