@@ -73,6 +73,17 @@ class ServerRoleIT {
     }
 
     @Test
+    void malformedSettingEndsWithTwoAndItsFix() throws Exception {
+        environment.put("BLOBSTORE_DATABASE_WAIT", "soon");
+
+        ServerProcess server = start();
+
+        assertThat(server.exitCode()).isEqualTo(2);
+        assertThat(server.log())
+                .contains("BLOBSTORE_DATABASE_WAIT is \\\"soon\\\"; use a duration such as 2s, from 250ms to 1m");
+    }
+
+    @Test
     void roleThatMayNotMakeTheSchemaEndsWithOne() throws Exception {
         String role = EmbeddedPg.role();
         environment.put("PGUSER", role);
