@@ -25,6 +25,7 @@ final class PacedEndPoint extends SocketChannelEndPoint {
     private volatile long movedBetweenRequests;
 
     // Of whoever looks.
+    private boolean isHeaderSeen;
     private Duration headerAge = Duration.ZERO;
     private Duration waited = Duration.ZERO;
     private long movedBefore;
@@ -84,7 +85,7 @@ final class PacedEndPoint extends SocketChannelEndPoint {
      */
     void look(Duration passed, Limits limits) {
         if (isInRequest) {
-            headerAge = Duration.ZERO;
+            isHeaderSeen = false;
             lookAtRequest(passed, limits);
         } else {
             waited = Duration.ZERO;
@@ -94,9 +95,12 @@ final class PacedEndPoint extends SocketChannelEndPoint {
 
     private void lookAtHeader(Duration passed, Limits limits) {
         if (moved.sum() == movedBetweenRequests) {
+            isHeaderSeen = false;
             return;
         }
-        headerAge = headerAge.plus(passed);
+        // Its first byte may have come just now.
+        headerAge = isHeaderSeen ? headerAge.plus(passed) : Duration.ZERO;
+        isHeaderSeen = true;
         if (headerAge.compareTo(limits.headerTimeout()) > 0) {
             close(new TimeoutException("the request's headers did not come in time"));
         }
