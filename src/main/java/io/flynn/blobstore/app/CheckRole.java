@@ -46,7 +46,7 @@ import picocli.CommandLine.Option;
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             "0:nothing is lost or wrong",
-            "1:something is lost or wrong",
+            "1:something is lost or wrong, or live rows are in a backend that the environment lacks",
             "2:wrong usage or settings: nothing was checked",
             "75:not all could be checked: the database or a store can't be reached, or something changed all the time"
         })

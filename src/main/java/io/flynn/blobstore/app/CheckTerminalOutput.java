@@ -20,7 +20,6 @@ final class CheckTerminalOutput implements CheckOutput {
     private static final String SAME_LINE = "\r\u001b[K";
 
     private final PrintStream out;
-    private boolean isOver;
 
     CheckTerminalOutput(PrintStream out) {
         this.out = out;
@@ -28,9 +27,6 @@ final class CheckTerminalOutput implements CheckOutput {
 
     @Override
     public synchronized void progress(CheckReport soFar) {
-        if (isOver) {
-            return;
-        }
         List<String> parts = new ArrayList<>();
         new TreeMap<>(soFar.backends())
                 .forEach((backend, figures) -> parts.add("%s: %d rows, %d objects, %d read"
@@ -65,7 +61,6 @@ final class CheckTerminalOutput implements CheckOutput {
 
     @Override
     public synchronized void summary(CheckReport report) {
-        isOver = true;
         out.print(SAME_LINE);
         new TreeMap<>(report.backends()).forEach(this::summary);
         out.println(

@@ -65,11 +65,11 @@ final class BucketCheck implements BucketJoin.Pairs {
         this.tally = tally;
     }
 
-    void run() {
+    /** Rows and objects. */
+    void compare() {
         rows.byKey(backend, byKey -> BucketJoin.join(byKey, listing.objects(), this));
         confirmRows();
         confirmObjects();
-        checkUploads();
     }
 
     @Override
@@ -185,7 +185,8 @@ final class BucketCheck implements BucketJoin.Pairs {
         return ofMoves;
     }
 
-    private void checkUploads() {
+    /** Multipart uploads that aren't finished. */
+    void checkUploads() {
         Set<UUID> suspects = new HashSet<>();
         for (Iterator<String> uploads = listing.uploads(); uploads.hasNext(); ) {
             String key = uploads.next();

@@ -53,6 +53,7 @@ public final class CheckRun {
     private final CheckedRows rows;
     private final RowCheck rowCheck;
     private final Writers writers;
+    private boolean isOver;
 
     /** A configured backend's bucket. */
     public record Bucket(BlobStore store, BucketListing listing) {}
@@ -117,19 +118,29 @@ public final class CheckRun {
             teller.interrupt();
         }
         CheckReport report = tally.report();
-        output.summary(report);
+        synchronized (this) {
+            isOver = true;
+            output.summary(report);
+        }
         return report;
     }
 
     private void tell() {
         try {
             while (true) {
-                output.progress(tally.report());
+                tellUnlessOver();
                 Thread.sleep(TELL_EVERY);
             }
         } catch (InterruptedException e) {
             // The summary says the rest.
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** The summary is the last that is told. */
+    private synchronized void tellUnlessOver() {
+        if (!isOver) {
+            output.progress(tally.report());
         }
     }
 
@@ -154,26 +165,25 @@ public final class CheckRun {
             Bucket bucket = buckets.get(backend);
             if (bucket == null) {
                 checkLargeObjects();
-            } else {
-                bucket.store().requireBucket();
-                new BucketCheck(
-                                backend,
-                                bucket.store(),
-                                bucket.listing(),
-                                rows,
-                                rowCheck,
-                                writers,
-                                isReading,
-                                concurrency,
-                                tally)
-                        .run();
-            }
-            if (isReading || bucket == null) {
                 rowCheck.all(backend);
+            } else {
+                check(backend, bucket);
             }
         } catch (StorageFailure e) {
             notChecked(backend, e);
         }
+    }
+
+    /** Uploads last: there are stores that don't list them, and keys that may not. */
+    private void check(String backend, Bucket bucket) {
+        bucket.store().requireBucket();
+        BucketCheck check = new BucketCheck(
+                backend, bucket.store(), bucket.listing(), rows, rowCheck, writers, isReading, concurrency, tally);
+        check.compare();
+        if (isReading) {
+            rowCheck.all(backend);
+        }
+        check.checkUploads();
     }
 
     private void checkLargeObjects() {

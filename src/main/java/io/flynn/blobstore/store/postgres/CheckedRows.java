@@ -67,8 +67,9 @@ public final class CheckedRows {
 
     private static final String CLOSE_BY_KEY = "CLOSE checked_rows";
 
-    /** Whatever its backend: two may be configured for one bucket. */
-    private static final String NAMED = "SELECT DISTINCT external_id FROM files WHERE external_id = ANY (?)";
+    /** Whatever its backend: two may be configured for one bucket. A join is hashed, which a long array isn't always. */
+    private static final String NAMED =
+            "SELECT DISTINCT f.external_id FROM files f JOIN unnest(?::uuid[]) AS k(key) ON f.external_id = k.key";
 
     private static final String OPEN_DIGESTS = """
             DECLARE checked_digests NO SCROLL CURSOR WITH HOLD FOR
