@@ -9,7 +9,18 @@ import org.junit.jupiter.api.TestInstance;
 
 /** The whole suite, by HTTP alone: whatever else is in the blobstore stays as it is. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-abstract class BlobstoreConformance implements Uploads, Reads, Ranges, Conditions, Names, Deletes, Lists {
+abstract class BlobstoreConformance
+        implements Uploads,
+                Appends,
+                Copies,
+                ConditionalChanges,
+                Reads,
+                Ranges,
+                SeveralRanges,
+                Conditions,
+                Names,
+                Deletes,
+                Lists {
 
     private Deployment deployment;
     private Blobstore blobs;

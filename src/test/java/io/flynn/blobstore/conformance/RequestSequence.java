@@ -49,15 +49,19 @@ final class RequestSequence {
     }
 
     private void request(int luck, String name) {
-        if (luck < 35) {
+        if (luck < 30) {
             put(name);
-        } else if (luck < 45) {
+        } else if (luck < 43) {
+            append(name);
+        } else if (luck < 48) {
+            copy(name);
+        } else if (luck < 55) {
             delete(name);
-        } else if (luck < 60) {
+        } else if (luck < 67) {
             range(name);
-        } else if (luck < 75) {
+        } else if (luck < 80) {
             condition(name);
-        } else if (luck < 85) {
+        } else if (luck < 88) {
             assertThat(blobs.list(name)).isEqualTo(model.children(name));
         } else {
             isAsInTheModel(name);
@@ -73,6 +77,43 @@ final class RequestSequence {
 
         model.put(name, bytes, type);
         isAsInTheModel(name);
+    }
+
+    private void append(String name) {
+        Optional<Model.Blob> blob = model.get(name);
+        boolean isAtTheEnd = random.nextInt(4) != 0;
+        int offset = blob.map(old -> old.bytes().length).orElse(1) + (isAtTheEnd ? 0 : 1 + random.nextInt(3));
+        byte[] more = bytes();
+
+        int status = blobs.put(name, more, "Blobstore-Offset", Integer.toString(offset))
+                .status();
+
+        if (blob.isEmpty()) {
+            assertThat(status).isEqualTo(404);
+        } else if (isAtTheEnd && offset == 0) {
+            assertThat(status).isEqualTo(200);
+            // Offset 0 is a plain upload or an append to nothing, which differ by the type.
+            model.put(name, more, blobs.head(name).header("Content-Type").orElse(""));
+        } else if (isAtTheEnd) {
+            assertThat(status).isEqualTo(200);
+            model.append(name, more);
+        } else {
+            assertThat(status).isBetween(400, 499);
+        }
+        isAsInTheModel(name);
+    }
+
+    private void copy(String name) {
+        String source = names.get(random.nextInt(names.size()));
+        Optional<Model.Blob> blob = model.get(source);
+
+        int status = blobs.put(name, new byte[0], "Blobstore-Copy-From", Blobstore.encoded(source))
+                .status();
+
+        assertThat(status).isEqualTo(blob.isPresent() ? 200 : 404);
+        blob.ifPresent(copied -> model.put(name, copied.bytes(), copied.type()));
+        isAsInTheModel(name);
+        isAsInTheModel(source);
     }
 
     private void delete(String name) {

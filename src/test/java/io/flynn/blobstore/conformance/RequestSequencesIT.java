@@ -17,8 +17,8 @@ class RequestSequencesIT {
 
     /** A request takes a store several times as long as the database, which is why there are fewer. */
     @Test
-    void twoThousandRequestsToS3AreAnsweredAsByTheModel() {
-        s3(SEED + 1, 2_000);
+    void oneThousandRequestsToS3AreAnsweredAsByTheModel() {
+        s3(SEED + 1, 1_000);
     }
 
     @Tag("long")

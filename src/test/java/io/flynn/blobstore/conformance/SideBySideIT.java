@@ -136,7 +136,7 @@ class SideBySideIT {
                 acknowledged.remove(name);
             } else if (luck < 55 && before != null) {
                 byte[] more = bytes(random.nextInt(2_500));
-                append(name, before, more);
+                append(blobs, name, before, more, isOurs);
             } else {
                 byte[] bytes = bytes(random.nextInt(30_000));
                 if (isOurs) {
@@ -148,11 +148,17 @@ class SideBySideIT {
             }
         }
 
-        private void append(String name, byte[] before, byte[] more) throws Exception {
+        private void append(Blobstore blobs, String name, byte[] before, byte[] more, boolean isOurs) throws Exception {
             ByteArrayOutputStream whole = new ByteArrayOutputStream();
             whole.writeBytes(before);
             whole.writeBytes(more);
-            old.append(name, more);
+            if (isOurs && before.length > 0) {
+                assertThat(blobs.put(name, more, "Blobstore-Offset", Integer.toString(before.length))
+                                .status())
+                        .isEqualTo(200);
+            } else {
+                old.append(name, more);
+            }
             acknowledged.put(name, whole.toByteArray());
         }
 
