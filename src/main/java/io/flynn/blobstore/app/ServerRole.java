@@ -5,10 +5,12 @@ import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.serve.Backends;
 import io.flynn.blobstore.serve.BlobServer;
+import io.flynn.blobstore.serve.ObjectCollector;
 import io.flynn.blobstore.serve.ServerSettings;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
+import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -83,9 +85,14 @@ final class ServerRole implements Callable<Integer> {
             serveMetrics(settings.metricsPort(), server, metrics);
         }
         Thread stopping = stopOnSignal(server, logs);
-        try {
+        try (ObjectCollector collector = new ObjectCollector(
+                new RetiredObjects(database),
+                backends,
+                settings.deletion().after(),
+                settings.deletion().perSecond())) {
             prepare(database);
             server.ready();
+            collector.start();
             // Ended by the signal.
             Thread.currentThread().join();
             return ExitCode.DONE.value();

@@ -83,6 +83,10 @@ public final class Backends implements AutoCloseable {
         return bucket;
     }
 
+    Map<String, ServedBucket> buckets() {
+        return Map.copyOf(buckets);
+    }
+
     @Override
     public void close() {
         buckets.values().forEach(ServedBucket::close);

@@ -22,6 +22,7 @@ public record ServerSettings(
         boolean accessLog,
         Limits limits,
         Redirects redirects,
+        Deletion deletion,
         int databaseConnections,
         Duration databaseWait,
         Duration drainDelay,
@@ -52,6 +53,14 @@ public record ServerSettings(
      * @param linkLifetime how long a redirect works once it was given out
      */
     public record Redirects(boolean enabled, Duration linkLifetime) {}
+
+    /**
+     * When the objects of replaced and deleted blobs go.
+     *
+     * @param after how long after the blob; longer than any link to it works
+     * @param perSecond how many, at most
+     */
+    public record Deletion(Duration after, int perSecond) {}
 
     private static final int NO_METRICS = -1;
 
@@ -122,6 +131,20 @@ public record ServerSettings(
             Duration.ofDays(7),
             "a redirect to the store works for so long");
 
+    /** A clock that is wrong, and a download that began with the link's last second. */
+    private static final Duration LINKS_MARGIN = Duration.ofMinutes(5);
+
+    private static final Setting<Duration> DELETE_AFTER = Setting.duration(
+            "BLOBSTORE_DELETE_AFTER",
+            "15m",
+            LINKS_MARGIN,
+            Duration.ofDays(365),
+            "objects of replaced and deleted blobs are deleted so long after them; at least BLOBSTORE_LINK_LIFETIME and five"
+                    + " minutes, longer to be able to go back to a backup of the database");
+
+    private static final Setting<Integer> DELETES_PER_SECOND = Setting.number(
+            "BLOBSTORE_DELETES_PER_SECOND", 50, 1, 1_000, "objects that this server deletes in a second, at most");
+
     private static final Setting<Integer> DATABASE_CONNECTIONS = Setting.number(
             "BLOBSTORE_DATABASE_CONNECTIONS",
             16,
@@ -167,6 +190,8 @@ public record ServerSettings(
             BLOB_BYTES,
             REDIRECT,
             LINK_LIFETIME,
+            DELETE_AFTER,
+            DELETES_PER_SECOND,
             DATABASE_CONNECTIONS,
             DATABASE_WAIT,
             DRAIN_DELAY,
@@ -186,9 +211,25 @@ public record ServerSettings(
                         Math.toIntExact(HEADER_BYTES.in(environment)),
                         BLOB_BYTES.in(environment)),
                 new Redirects(REDIRECT.in(environment), LINK_LIFETIME.in(environment)),
+                new Deletion(deleteAfter(environment), DELETES_PER_SECOND.in(environment)),
                 DATABASE_CONNECTIONS.in(environment),
                 DATABASE_WAIT.in(environment),
                 DRAIN_DELAY.in(environment),
                 DRAIN_GRACE.in(environment));
+    }
+
+    private static Duration deleteAfter(Map<String, String> environment) {
+        Duration after = DELETE_AFTER.in(environment);
+        Duration least = LINK_LIFETIME.in(environment).plus(LINKS_MARGIN);
+        if (after.compareTo(least) < 0) {
+            throw new InvalidSettingException(
+                    DELETE_AFTER.variable(),
+                    "is %d s, but links to a blob may work for %d s, and five minutes more by clocks that differ: use %ds or more"
+                            .formatted(
+                                    after.toSeconds(),
+                                    LINK_LIFETIME.in(environment).toSeconds(),
+                                    least.toSeconds()));
+        }
+        return after;
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.serve.ServerSettings.Deletion;
 import io.flynn.blobstore.serve.ServerSettings.Limits;
 import io.flynn.blobstore.serve.ServerSettings.Redirects;
 import java.time.Duration;
@@ -25,6 +26,7 @@ class ServerSettingsTest {
                         new Limits(
                                 4096, Duration.ofSeconds(60), Duration.ofSeconds(10), 1024, 16 * 1024, Long.MAX_VALUE),
                         new Redirects(true, Duration.ofMinutes(10)),
+                        new Deletion(Duration.ofMinutes(15), 50),
                         16,
                         Duration.ofSeconds(2),
                         Duration.ofSeconds(5),
@@ -45,6 +47,8 @@ class ServerSettingsTest {
                         entry("BLOBSTORE_HEADER_SIZE", "8192"),
                         entry("BLOBSTORE_REDIRECT", "false"),
                         entry("BLOBSTORE_LINK_LIFETIME", "168h"),
+                        entry("BLOBSTORE_DELETE_AFTER", "720h"),
+                        entry("BLOBSTORE_DELETES_PER_SECOND", "7"),
                         entry("BLOBSTORE_DATABASE_CONNECTIONS", "4"),
                         entry("BLOBSTORE_DATABASE_WAIT", "250ms"),
                         entry("BLOBSTORE_DRAIN_DELAY", "500ms"),
@@ -55,10 +59,19 @@ class ServerSettingsTest {
                         false,
                         new Limits(100, Duration.ofHours(1), Duration.ofSeconds(1), 0, 8192, 5L << 30),
                         new Redirects(false, Duration.ofDays(7)),
+                        new Deletion(Duration.ofDays(30), 7),
                         4,
                         Duration.ofMillis(250),
                         Duration.ofMillis(500),
                         Duration.ofMinutes(2)));
+    }
+
+    @Test
+    void objectsMayNotGoBeforeTheLinksToThem() {
+        assertThatThrownBy(() ->
+                        ServerSettings.decode(Map.of("BLOBSTORE_LINK_LIFETIME", "1h", "BLOBSTORE_DELETE_AFTER", "1h")))
+                .isInstanceOf(InvalidSettingException.class)
+                .hasMessageContainingAll("BLOBSTORE_DELETE_AFTER", "3600 s", "use 3900s or more");
     }
 
     @ParameterizedTest
@@ -78,6 +91,8 @@ class ServerSettingsTest {
         "BLOBSTORE_REDIRECT, no",
         "BLOBSTORE_LINK_LIFETIME, 999ms",
         "BLOBSTORE_LINK_LIFETIME, 604801s",
+        "BLOBSTORE_DELETE_AFTER, 4m",
+        "BLOBSTORE_DELETES_PER_SECOND, 0",
         "BLOBSTORE_DATABASE_CONNECTIONS, 0",
         "BLOBSTORE_DATABASE_CONNECTIONS, 99999999999",
         "BLOBSTORE_DATABASE_WAIT, 249ms",

@@ -84,6 +84,7 @@ public final class LocalS3 implements AutoCloseable {
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
     private volatile Set<Operation> denied = Set.of();
+    private volatile String held = "";
     private volatile Set<Operation> broken = Set.of();
 
     private LocalS3() {
@@ -166,6 +167,11 @@ public final class LocalS3 implements AutoCloseable {
     /** From now on these operations, and no others, are denied, as by a policy. */
     public void deny(Operation... operations) {
         denied = Set.of(operations);
+    }
+
+    /** From now on this object can't be deleted, as one that is under a legal hold. */
+    public void refuse(String key) {
+        held = key;
     }
 
     /** From now on these operations, and no others, fail in the store itself. */
@@ -295,6 +301,9 @@ public final class LocalS3 implements AutoCloseable {
         @Override
         public DeleteObjectResponse removeBlob(DeleteObjectRequest request) {
             count(Operation.DELETE);
+            if (request.key().equals(held)) {
+                throw failure(403, "AccessDenied");
+            }
             return super.removeBlob(request);
         }
 

@@ -41,12 +41,15 @@ public final class UploadIntent implements AutoCloseable {
     private static final String AS_RECORDED =
             " WHERE file_id = ? AND external_id = ? AND deleted_at IS NOT NULL AND size IS NULL";
 
-    private static final String TOUCH = "UPDATE files SET deleted_at = clock_timestamp()" + AS_RECORDED;
+    /** One that said nothing for longer may be collected, or have been half collected by a server that died over it. */
+    private static final String ALIVE = AS_RECORDED + " AND deleted_at > clock_timestamp() - interval '4 minutes'";
+
+    private static final String TOUCH = "UPDATE files SET deleted_at = clock_timestamp()" + ALIVE;
 
     /** The time at which the upload ended: one that took long would seem older than what it replaces. */
     private static final String ACTIVATE = """
             UPDATE files SET deleted_at = NULL, size = ?, sha512 = ?, created_at = clock_timestamp(),
-                updated_at = clock_timestamp()""" + AS_RECORDED;
+                updated_at = clock_timestamp()""" + ALIVE;
 
     private static final String WITHDRAW = "DELETE FROM files" + AS_RECORDED;
 

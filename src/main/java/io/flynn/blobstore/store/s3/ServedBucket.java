@@ -14,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.concurrent.CompletionException;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
@@ -105,6 +106,28 @@ public final class ServedBucket implements AutoCloseable {
             for (int read = bytes.read(buffer); read > 0; read = bytes.read(buffer)) {
                 target.write(buffer, 0, read);
             }
+        }
+    }
+
+    /** Deletes an object that no live row names, or finds it gone. */
+    public void delete(ObjectKey key) {
+        try {
+            client.deleteObject(r -> r.bucket(bucket).key(key.toString())).join();
+        } catch (CompletionException e) {
+            throw S3Failures.translate("delete object " + key + " in " + place, e);
+        }
+    }
+
+    /** Aborts what uploads of parts under this key there are. */
+    public void abortUploads(ObjectKey key) {
+        try {
+            client.listMultipartUploads(r -> r.bucket(bucket).prefix(key.toString())).join().uploads().stream()
+                    .filter(upload -> upload.key().equals(key.toString()))
+                    .forEach(upload -> client.abortMultipartUpload(
+                                    r -> r.bucket(bucket).key(upload.key()).uploadId(upload.uploadId()))
+                            .join());
+        } catch (CompletionException e) {
+            throw S3Failures.translate("abort uploads to " + key + " in " + place, e);
         }
     }
 

@@ -1,0 +1,157 @@
+package io.flynn.blobstore.serve;
+
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.RetiredObjects;
+import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
+import io.flynn.blobstore.store.s3.ServedBucket;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Deletes the objects of replaced and deleted blobs in the background, once nobody can have a working link to them any more,
+ * and what uploads left behind that never ended. Any number of servers may do so at once. What fails is tried again in the
+ * next round; one backend's failure keeps no other back.
+ */
+public final class ObjectCollector implements AutoCloseable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ObjectCollector.class);
+
+    private static final Duration ROUND = Duration.ofMinutes(1);
+
+    /** Rows are held while their objects are deleted: not for long. */
+    private static final int BATCH = 20;
+
+    /** More than a few objects that can't be deleted: it is the store, or a right that is missing. */
+    private static final int FAILURES_MAX = 3;
+
+    private static final UUID LEAST = new UUID(0, 0);
+
+    /** What a store that hangs may cost a server that stops. */
+    private static final Duration END = Duration.ofSeconds(2);
+
+    private final RetiredObjects retired;
+    private final Map<String, ServedBucket> buckets;
+    private final Duration age;
+    private final Duration pause;
+    private final CountDownLatch closing = new CountDownLatch(1);
+    private @Nullable Thread thread;
+
+    /**
+     * @param age how long ago a blob must have been replaced or deleted
+     * @param perSecond how many objects are deleted in a second, at most
+     */
+    public ObjectCollector(RetiredObjects retired, Backends backends, Duration age, int perSecond) {
+        this.retired = retired;
+        this.buckets = backends.buckets();
+        this.age = age;
+        pause = Duration.ofSeconds(1).dividedBy(perSecond);
+    }
+
+    /** Starts with a round at once. */
+    public void start() {
+        thread = Thread.ofVirtual().name("collect-objects").start(this::run);
+    }
+
+    private void run() {
+        do {
+            round();
+        } while (!isClosedWithin(ROUND));
+    }
+
+    /** Goes through all backends once. Failures of the world are logged. */
+    void round() {
+        buckets.forEach((name, bucket) -> {
+            try {
+                collect(name, bucket);
+            } catch (StorageFailure e) {
+                log(name, e);
+            }
+        });
+    }
+
+    private void collect(String backend, ServedBucket bucket) {
+        Batch batch = new Batch(backend, bucket);
+        boolean isMore = true;
+        while (isMore && batch.failures < FAILURES_MAX && !isClosing()) {
+            isMore = retired.collect(backend, age, batch.last, BATCH, batch);
+        }
+    }
+
+    private static void log(String backend, StorageFailure failure) {
+        LOG.atWarn()
+                .addKeyValue("backend", backend)
+                .addKeyValue("problem", failure.getMessage())
+                .log("objects of deleted blobs stay until the next round");
+    }
+
+    private final class Batch implements RetiredObjects.Deletion {
+
+        private final String backend;
+        private final ServedBucket bucket;
+        private UUID last = LEAST;
+        private int failures;
+
+        Batch(String backend, ServedBucket bucket) {
+            this.backend = backend;
+            this.bucket = bucket;
+        }
+
+        /** A failure may have taken long, and the rows are held: it ends the batch, and the next one goes on behind it. */
+        @Override
+        public List<Retired> of(List<Retired> objects) {
+            List<Retired> gone = new ArrayList<>(objects.size());
+            for (Retired object : objects) {
+                last = object.id();
+                try {
+                    if (object.isUnfinished()) {
+                        bucket.abortUploads(object.key());
+                    }
+                    bucket.delete(object.key());
+                } catch (StorageFailure e) {
+                    failures++;
+                    log(backend, e);
+                    return gone;
+                }
+                gone.add(object);
+                if (isClosedWithin(pause)) {
+                    return gone;
+                }
+            }
+            return gone;
+        }
+    }
+
+    private boolean isClosing() {
+        return closing.getCount() == 0;
+    }
+
+    private boolean isClosedWithin(Duration patience) {
+        try {
+            return closing.await(patience.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return true;
+        }
+    }
+
+    /** Ends the round that runs, if any, within the time that one object takes. */
+    @Override
+    public void close() {
+        closing.countDown();
+        if (thread != null) {
+            try {
+                thread.join(END);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+}
