@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import org.eclipse.jetty.util.URIUtil;
 
 /** What a request is about, from its target as it came: decoded once, then cleaned, as the deployed servers do. */
 final class RequestTarget {
@@ -15,6 +16,17 @@ final class RequestTarget {
     /** @throws Refusal if it is no path, or not UTF-8 once decoded */
     static BlobName name(String rawPath) {
         return clean(decode(rawPath, false));
+    }
+
+    /**
+     * The same target with a path that is clean.
+     *
+     * @throws Refusal if its path is none, or not UTF-8 once decoded
+     */
+    static String cleaned(String target) {
+        int query = target.indexOf('?');
+        String path = query < 0 ? target : target.substring(0, query);
+        return URIUtil.encodePath(name(path).value()) + (query < 0 ? "" : target.substring(query));
     }
 
     /**

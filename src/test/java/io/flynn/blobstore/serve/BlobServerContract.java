@@ -193,6 +193,11 @@ abstract class BlobServerContract extends BlobChangeContract {
                 "/a%2Fb",
                 "/a/%2E/b",
                 "/x/%2e%2e/a/b",
+                "/../a/b",
+                "/a/../../a/b",
+                "/%2E%2E/a/b",
+                "/../../a%2Fx%2f../b",
+                "/../a/b?dir=/../x",
                 "/a/b/."
             })
     void pathsAreCleanedAsGoDoes(String target) {
@@ -204,10 +209,29 @@ abstract class BlobServerContract extends BlobChangeContract {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/%FF", "/%00", "/a%", "/a%2", "/a%zz", "/%C0%AF"})
+    @ValueSource(strings = {"/%FF", "/%00", "/a%", "/a%2", "/a%zz", "/%C0%AF", "/../%00", "/../a%", "/../%FF"})
     void pathsThatNoNameCanHaveAreRefused(String target) throws IOException {
         assertThat(raw("PUT " + target + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
                 .startsWith("HTTP/1.1 400 ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/", "/..", "/../", "//", "/a/../..", "/%2e%2e/%2e"})
+    void rootIsTheRootHoweverItIsWritten(String target) {
+        HttpResponse<byte[]> got = blobs().send("GET", target, new byte[0]);
+
+        assertThat(got.statusCode()).isEqualTo(200);
+        assertThat(text(got)).isEqualTo("[]\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/../ü 1/%25 %23", "/x/../../%C3%BC%201/%25%20%23"})
+    void pathThatLeadsAboveTheRootIsOtherwiseTakenAsItIs(String target) throws IOException {
+        assertThat(raw("PUT " + target.replace(" ", "%20")
+                        + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"))
+                .startsWith("HTTP/1.1 200 ");
+
+        assertThat(names()).containsExactly("/ü 1/% #");
     }
 
     @Test

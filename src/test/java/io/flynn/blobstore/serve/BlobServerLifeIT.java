@@ -133,6 +133,25 @@ class BlobServerLifeIT {
     }
 
     @Test
+    void uploadThatLeavesSomethingInTheStoreKeepsTheRowThatSaysWhere() {
+        try (LocalS3 store = LocalS3.start()) {
+            store.createBucket(BUCKET);
+            environment.putAll(store.environment(S3MAIN, BUCKET));
+            environment.put("DEFAULT_BACKEND", "s3main");
+            try (RunningServer server = RunningServer.ready(environment)) {
+                store.deny(LocalS3.Operation.UPLOAD_PART, LocalS3.Operation.ABORT_MULTIPART);
+
+                assertThat(server.put("/a", new byte[9_000_000]).statusCode()).isEqualTo(503);
+
+                assertThat(store.unfinishedUploads(BUCKET)).hasSize(1);
+                assertThat(database.texts(
+                                "SELECT external_id::text FROM files WHERE size IS NULL AND deleted_at IS NOT NULL"))
+                        .isEqualTo(store.unfinishedUploads(BUCKET));
+            }
+        }
+    }
+
+    @Test
     void wrongSecretKeyIsAFailureThatTellsNoSecret() {
         try (LocalS3 store = LocalS3.start()) {
             store.createBucket(BUCKET);

@@ -87,6 +87,128 @@ class PostgresBlobServerIT extends BlobServerContract {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            bytes=0-1,3-4      | 0-1 3-4
+            bytes=3-4, 0-0     | 3-4 0-0
+            bytes=,0-1,,3-4,   | 0-1 3-4
+            bytes=-1,0-0,2-2   | 4-4 0-0 2-2
+            bytes=0-0,1-1,99-  | 0-0 1-1
+            """)
+    void severalRangesAreOneBodyOfParts(String range, String parts) {
+        blobs().put("/a", "hello", "Content-Type", "text/css");
+
+        MultipartBody.of(blobs().get("/a", "Range", range))
+                .assertIs("hello".getBytes(StandardCharsets.UTF_8), "text/css", parts);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
+            bytes=0-1,1-3                                 | 200 | hello
+            bytes=0-,-1                                   | 200 | hello
+            bytes=0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0 | 200 | hello
+            bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,10-10,11-11,12-12,13-13,14-14,15-15,16-16 | 200 | hello
+            bytes=1-2,99-                                 | 206 | el
+            bytes=7-,9-                                   | 416 | -
+            bytes=,                                       | 416 | -
+            bytes=0-1,x                                   | 416 | -
+            """)
+    void severalRangesThatAreNotWorthPartsAreNoParts(String range, int status, String body) {
+        blobs().put("/a", "hello", "Content-Type", "text/css");
+
+        HttpResponse<byte[]> got = blobs().get("/a", "Range", range);
+
+        assertThat(got.statusCode()).isEqualTo(status);
+        if (body != null) {
+            assertThat(text(got)).isEqualTo(body);
+            assertThat(got.headers().firstValue("Content-Type")).contains("text/css");
+        }
+    }
+
+    @Test
+    void digestThatIsNoneIsNoReasonNotToServe() {
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type, size, sha512)
+                VALUES (lo_from_bytea(0, 'old'), 'postgres', '/old', '', 3, '\\x00ff')
+                """);
+
+        HttpResponse<byte[]> got = blobs().get("/old");
+
+        assertThat(text(got)).isEqualTo("old");
+        assertThat(got.headers().firstValue("Etag")).isEmpty();
+        assertThat(blobs().head("/old").statusCode()).isEqualTo(200);
+        assertThat(append("/old", 3, new byte[0]).statusCode()).isEqualTo(200);
+        assertIs("/old", "old".getBytes(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void readerGoesOnReadingWhatTheBlobWasWhileItIsAppendedTo() throws IOException {
+        byte[] bytes = random(30_000_000);
+        blobs().put("/a", bytes);
+
+        try (Socket socket = new Socket("127.0.0.1", blobs().port())) {
+            socket.getOutputStream()
+                    .write("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            byte[] first = socket.getInputStream().readNBytes(100_000);
+            assertThat(append("/a", bytes.length, random(100_000)).statusCode()).isEqualTo(200);
+            byte[] rest = socket.getInputStream().readAllBytes();
+
+            byte[] tail = Arrays.copyOfRange(rest, rest.length - 1_000_000, rest.length);
+            assertThat(tail).isEqualTo(Arrays.copyOfRange(bytes, bytes.length - 1_000_000, bytes.length));
+            assertThat(first.length + rest.length).isBetween(bytes.length, bytes.length + 1_000);
+        }
+    }
+
+    @Test
+    void appendToABlobThatIsMovedMeanwhileIsAConflict() throws IOException {
+        blobs().put("/a", "hello");
+
+        try (SlowPut append = slowPut("/a", 6, "Blobstore-Offset: 5")) {
+            append.send(" wo");
+            database().execute("UPDATE files SET backend = 's3main', external_id = uuid_generate_v4()");
+            assertThat(append.send("rld").status()).isEqualTo(409);
+        }
+
+        assertThat(database().texts("SELECT convert_from(lo_get(file_oid), 'UTF8') FROM files"))
+                .containsExactly("hello");
+        assertThat(largeObjects()).isOne();
+    }
+
+    @Test
+    void nothingIsLockedWhileAClientSendsWhatItAppends() throws IOException {
+        blobs().put("/a", "hello");
+
+        try (SlowPut append = slowPut("/a", 6, "Blobstore-Offset: 5")) {
+            append.send(" wo");
+            database().execute("SET lock_timeout = '1s'; SELECT FROM files FOR UPDATE NOWAIT");
+            assertThat(append.send("rld").status()).isEqualTo(200);
+        }
+
+        assertThat(text(blobs().get("/a"))).isEqualTo("hello world");
+    }
+
+    @Test
+    void copyOfALargeObjectThatIsTooShortIsAFailure() {
+        blobs().put("/a", "hello");
+        database().execute("UPDATE files SET size = 300000");
+        Leftovers before = leftovers();
+
+        assertThat(copy("/a", "/b").statusCode()).isEqualTo(500);
+
+        assertThat(leftovers()).isEqualTo(before);
+    }
+
+    @Test
+    void rowWithoutASizeCanBeReplaced() {
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type) VALUES (lo_from_bytea(0, 'old'), 'postgres', '/a', '')
+                """);
+
+        assertThat(blobs().put("/a", "new").statusCode()).isEqualTo(200);
+        assertThat(text(blobs().get("/a"))).isEqualTo("new");
+    }
+
     @Test
     void rangeAcrossChunks() {
         byte[] bytes = new byte[1_000_000];

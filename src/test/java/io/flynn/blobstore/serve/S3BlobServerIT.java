@@ -5,11 +5,14 @@ import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.LocalS3;
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterAll;
@@ -141,5 +144,151 @@ class S3BlobServerIT extends BlobServerContract {
         assertThat(text(got)).contains("\"elsewhere\"");
         assertThat(blobs().head("/a").statusCode()).isEqualTo(200);
         assertThat(blobs().delete("/a").statusCode()).isEqualTo(200);
+    }
+
+    @Test
+    void uploadIsRecordedBeforeItsFirstByteByTheRowThatItBecomes() throws IOException {
+        try (SlowPut upload = slowPut("/a", 6, "Content-Type: text/css")) {
+            upload.send("hel");
+            List<String> recorded = database().texts("""
+                    SELECT file_id::text FROM files WHERE name = '/a' AND backend = 's3main' AND type = 'text/css'
+                        AND external_id IS NOT NULL AND size IS NULL AND file_oid IS NULL AND deleted_at IS NOT NULL
+                    """);
+            assertThat(recorded).hasSize(1);
+            assertThat(blobs().get("/a").statusCode()).isEqualTo(404);
+            assertThat(list()).isEqualTo("[]\n");
+
+            assertThat(upload.send("lo!").status()).isEqualTo(200);
+            assertThat(database().texts("SELECT file_id::text FROM files WHERE deleted_at IS NULL AND size = 6"))
+                    .isEqualTo(recorded);
+        }
+    }
+
+    @Test
+    void uploadThatWasTakenForDeadIsNotPublished() throws IOException {
+        blobs().put("/a", "old");
+
+        try (SlowPut upload = slowPut("/a", 6)) {
+            upload.send("new");
+            database().execute("UPDATE files SET external_id = NULL WHERE size IS NULL");
+            assertThat(upload.send("new").status()).isEqualTo(503);
+        }
+
+        assertThat(text(blobs().follow("/a"))).isEqualTo("old");
+        assertThat(objects()).isOne();
+    }
+
+    @Test
+    void uploadThatTheStoreRefusesLeavesNothing() {
+        store.deny(LocalS3.Operation.PUT);
+        HttpResponse<byte[]> refused = blobs().put("/a", "x");
+        store.deny();
+
+        assertThat(refused.statusCode()).isEqualTo(503);
+        assertThat(text(refused)).contains("\"s3main\"");
+        assertThat(leftovers()).isEqualTo(new Leftovers(0, 0, 0));
+    }
+
+    @Test
+    void copyIsMadeInsideTheStore() {
+        blobs().put("/from", random(9_000_000));
+        long read = store.count(LocalS3.Operation.GET);
+
+        assertThat(copy("/from", "/to").statusCode()).isEqualTo(200);
+
+        assertThat(store.count(LocalS3.Operation.GET)).isEqualTo(read);
+        assertThat(database().count("SELECT count(DISTINCT external_id) FROM files"))
+                .isEqualTo(2);
+    }
+
+    @Test
+    void copyOfAnObjectThatIsGoneIsAFailureThatLeavesNothing() {
+        blobs().put("/from", "x");
+        empty();
+        Leftovers before = leftovers();
+
+        HttpResponse<byte[]> failed = copy("/from", "/to");
+
+        assertThat(failed.statusCode()).isEqualTo(500);
+        assertThat(text(failed)).contains("ObjectMissing");
+        assertThat(leftovers()).isEqualTo(before);
+    }
+
+    @Test
+    void largeObjectIsAppendedToInsideTheStore() {
+        byte[] whole = random(9_000_100);
+        blobs().put("/a", Arrays.copyOf(whole, 9_000_000));
+        long sent = store.count(LocalS3.Operation.UPLOAD_PART);
+
+        assertThat(append("/a", 9_000_000, Arrays.copyOfRange(whole, 9_000_000, whole.length))
+                        .statusCode())
+                .isEqualTo(200);
+
+        assertThat(store.count(LocalS3.Operation.UPLOAD_PART)).isEqualTo(sent + 1);
+        assertIs("/a", whole);
+    }
+
+    @Test
+    void objectIsSentOnceMoreWhereTheStoreCopiesNoParts() {
+        byte[] whole = random(9_000_100);
+        blobs().put("/a", Arrays.copyOf(whole, 9_000_000));
+
+        store.breakOff(LocalS3.Operation.COPY_PART);
+        int status = append("/a", 9_000_000, Arrays.copyOfRange(whole, 9_000_000, whole.length))
+                .statusCode();
+        store.breakOff();
+
+        assertThat(status).isEqualTo(200);
+        assertIs("/a", whole);
+        assertNoIntents();
+    }
+
+    @Test
+    void appendedObjectReplacesTheOldOneWhichKeepsItsRow() {
+        blobs().put("/a", "hello");
+        String link = blobs().get("/a").headers().firstValue("Location").orElseThrow();
+
+        assertThat(append("/a", 5, new byte[] {'!'}).statusCode()).isEqualTo(200);
+
+        assertThat(text(blobs().send(HttpRequest.newBuilder(URI.create(link)).build())))
+                .isEqualTo("hello");
+        assertThat(database()
+                        .count("SELECT count(*) FROM files WHERE deleted_at IS NOT NULL AND external_id IS NOT NULL"))
+                .isOne();
+    }
+
+    @Test
+    void bytesStayInTheBackendWhereTheyAre() {
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type, size)
+                VALUES (lo_from_bytea(0, 'not moved yet'), 'postgres', '/left', '', 13)
+                """);
+
+        assertThat(copy("/left", "/copied").statusCode()).isEqualTo(200);
+        assertThat(append("/left", 13, new byte[] {'!'}).statusCode()).isEqualTo(200);
+
+        assertThat(text(blobs().get("/left"))).isEqualTo("not moved yet!");
+        assertThat(text(blobs().get("/copied"))).isEqualTo("not moved yet");
+        assertThat(database().count("SELECT count(*) FROM files WHERE backend = 'postgres' AND deleted_at IS NULL"))
+                .isEqualTo(2);
+        assertThat(objects()).isZero();
+    }
+
+    @Test
+    void blobInABackendThatIsNotConfiguredCantBeCopiedOrAppendedTo() {
+        database().execute("""
+                INSERT INTO files (external_id, backend, name, type, size)
+                VALUES (uuid_generate_v4(), 'elsewhere', '/a', '', 1)
+                """);
+
+        for (HttpResponse<byte[]> refused : List.of(copy("/a", "/b"), append("/a", 1, new byte[1]))) {
+            assertThat(refused.statusCode()).isEqualTo(503);
+            assertThat(text(refused)).contains("\"elsewhere\"");
+        }
+        assertThat(leftovers()).isEqualTo(new Leftovers(1, 0, 0));
+    }
+
+    private String list() {
+        return text(blobs().send("GET", "/", new byte[0]));
     }
 }

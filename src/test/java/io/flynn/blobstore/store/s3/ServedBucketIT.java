@@ -10,6 +10,8 @@ import io.flynn.blobstore.testkit.LocalS3;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Optional;
+import java.util.Random;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -61,6 +63,25 @@ class ServedBucketIT {
         store("text/css", new ByteArrayInputStream(new byte[100]));
 
         assertThat(s3.type(BUCKET, key.toString())).isEqualTo("text/css");
+    }
+
+    @Test
+    void whatIsTooLargeForOneRequestIsCopiedByParts() throws Exception {
+        byte[] body = new byte[17_000_001];
+        new Random(1).nextBytes(body);
+        store("", new ByteArrayInputStream(body));
+        ObjectKey copy = new ObjectKey(UUID.randomUUID());
+        ObjectKey longer = new ObjectKey(UUID.randomUUID());
+        try (ServedBucket byParts = new ServedBucket(s3.backend(S3MAIN, BUCKET), 4, buffers, 6_000_000);
+                ObjectUpload copied = byParts.upload(copy, "text/css");
+                ObjectUpload appended = byParts.upload(longer, "")) {
+            copied.copy(key, body.length);
+            appended.append(key, body.length, Optional.empty(), new ByteArrayInputStream(new byte[] {1}));
+        }
+
+        assertThat(s3.bytes(BUCKET, copy.toString())).isEqualTo(body);
+        assertThat(s3.bytes(BUCKET, longer.toString())).startsWith(body).hasSize(body.length + 1);
+        assertThat(s3.count(LocalS3.Operation.COPY_PART)).isEqualTo(6);
     }
 
     private BlobContent store(String type, InputStream body) throws IOException {
