@@ -20,7 +20,8 @@ public interface BucketListing {
 
     /**
      * The keys of all multipart uploads that were neither completed nor aborted, in any order; a key once for each. MinIO lists
-     * none of them here ("ListMultipartUploads": only by whole key), and aborts them by itself after a day.
+     * only those that it has begun since it was started (older ones are found by {@link #hasUpload}), and aborts by itself what
+     * nobody ends within a day.
      */
     Iterator<String> uploads();
 
