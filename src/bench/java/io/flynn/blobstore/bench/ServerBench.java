@@ -1,0 +1,291 @@
+package io.flynn.blobstore.bench;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.testkit.EmbeddedPg;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyOut;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/**
+ * How fast the server is, beside a plain one and beside what PostgreSQL can send at most: all of them in turns within one run,
+ * since only ratios survive a noisy machine. Writes a table in Markdown.
+ */
+@Command(name = "bench/server", mixinStandardHelpOptions = true)
+public final class ServerBench implements Runnable {
+
+    private static final int SMALL = 16 << 10;
+    private static final int MEDIUM = 1 << 20;
+
+    @Option(names = "--rounds", defaultValue = "3", description = "The median of so many counts (${DEFAULT-VALUE}).")
+    int rounds;
+
+    @Option(names = "--seconds", defaultValue = "3", description = "How long each is measured (${DEFAULT-VALUE}).")
+    int seconds;
+
+    @Option(names = "--clients", split = ",", defaultValue = "1,8,64", description = "At once (${DEFAULT-VALUE}).")
+    List<Integer> clients = List.of();
+
+    @Option(names = "--sizes", split = ",", defaultValue = "16384,1048576,104857600", description = "${DEFAULT-VALUE}")
+    List<Integer> sizes = List.of();
+
+    private final Path logs;
+
+    private ServerBench() {
+        try {
+            logs = Files.createTempDirectory("bench");
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    public static void main(String[] arguments) {
+        System.exit(new CommandLine(new ServerBench()).execute(arguments));
+    }
+
+    /** One server under test. */
+    private record Subject(URI uri, ChildProcess process) implements AutoCloseable {
+        @Override
+        public void close() {
+            process.close();
+        }
+    }
+
+    /** One subject's rounds of one load. */
+    private static final class Measured {
+        final List<Load.Result> rounds = new ArrayList<>();
+        double serverCpu;
+        double databaseCpu;
+        double bytes;
+
+        double median(java.util.function.ToDoubleFunction<Load.Result> figure) {
+            return Load.median(rounds.stream().mapToDouble(figure).toArray());
+        }
+    }
+
+    @Override
+    public void run() {
+        try (EmbeddedPg.Database ours = EmbeddedPg.database();
+                EmbeddedPg.Database plain = EmbeddedPg.database();
+                EmbeddedPg.Database onS3 = EmbeddedPg.database();
+                LocalS3 store = LocalS3.start()) {
+            store.createBucket("bench");
+            BackendName backend = new BackendName("s3bench");
+            Map<String, String> external = new HashMap<>(store.environment(backend, "bench"));
+            external.put("DEFAULT_BACKEND", backend.value());
+            try (Subject a = server("ours", ours, Map.of());
+                    Subject c = server("S3", onS3, external)) {
+                awaitSchema(ours);
+                awaitSchema(onS3);
+                copySchema(plain);
+                try (Subject b = plain(plain)) {
+                    report(a, b, c, ours);
+                }
+            }
+        } catch (IOException | SQLException e) {
+            throw new IllegalStateException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private Subject server(String name, EmbeddedPg.Database database, Map<String, String> more)
+            throws IOException, InterruptedException {
+        int port = freePort();
+        Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
+        environment.putAll(more);
+        environment.put("PORT", Integer.toString(port));
+        environment.put("BLOBSTORE_DATABASE_CONNECTIONS", "80");
+        environment.put("BLOBSTORE_METRICS_PORT", "0");
+        environment.put("BLOBSTORE_ACCESS_LOG", "false");
+        ChildProcess process = ChildProcess.start(
+                logs.resolve(name), environment, port, List.of("-Xmx1g"), "io.flynn.blobstore.app.Main", "server");
+        return new Subject(URI.create("http://127.0.0.1:" + port), process);
+    }
+
+    private Subject plain(EmbeddedPg.Database database) throws IOException, InterruptedException {
+        int port = freePort();
+        ChildProcess process = ChildProcess.start(
+                logs.resolve("plain"),
+                Map.of(),
+                port,
+                List.of("-Xmx1g"),
+                PlainServer.class.getName(),
+                Integer.toString(port),
+                database.jdbcUrl(),
+                EmbeddedPg.SUPERUSER);
+        return new Subject(URI.create("http://127.0.0.1:" + port), process);
+    }
+
+    private void report(Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database)
+            throws IOException, SQLException, InterruptedException {
+        System.out.println(
+                "| | clients | ours | plain | ratio | COPY | ratio | p50 ms | p99 ms | CPU s/GB server | PostgreSQL | on S3 |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|");
+        long postmaster = postmaster(database);
+        for (int size : sizes) {
+            Load reads = new Load("GET", size, 1);
+            reads.prepare(ours.uri());
+            reads.prepare(plain.uri());
+            reads.prepare(onS3.uri());
+            for (String operation : List.of("GET", "PUT")) {
+                for (int count : clients) {
+                    compare(new Load(operation, size, count), ours, plain, onS3, database, postmaster);
+                }
+            }
+        }
+        System.out.printf(
+                "%nPeak memory: ours %d MiB, plain %d MiB, on S3 %d MiB. Medians of %d rounds of %d s; bodies of random bytes.%n",
+                ours.process().peakMebibytes(),
+                plain.process().peakMebibytes(),
+                onS3.process().peakMebibytes(),
+                rounds,
+                seconds);
+    }
+
+    private void compare(
+            Load load, Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database, long postmaster)
+            throws IOException, SQLException, InterruptedException {
+        Measured our = new Measured();
+        Measured theirs = new Measured();
+        Measured external = new Measured();
+        List<Double> copies = new ArrayList<>();
+        for (int round = 0; round < rounds; round++) {
+            measure(load, ours, our, postmaster);
+            measure(load, plain, theirs, postmaster);
+            measure(load, onS3, external, postmaster);
+            if (load.operation().equals("GET")) {
+                copies.add(copyBound(database, load));
+            }
+            database.execute("VACUUM pg_largeobject");
+        }
+        boolean isSmall = load.size() <= SMALL;
+        double ourRate =
+                isSmall ? our.median(Load.Result::requestsPerSecond) : our.median(Load.Result::bytesPerSecond) / 1e6;
+        double theirRate = isSmall
+                ? theirs.median(Load.Result::requestsPerSecond)
+                : theirs.median(Load.Result::bytesPerSecond) / 1e6;
+        double externalRate = isSmall
+                ? external.median(Load.Result::requestsPerSecond)
+                : external.median(Load.Result::bytesPerSecond) / 1e6;
+        String unit = isSmall ? "/s" : " MB/s";
+        double copy = copies.isEmpty()
+                ? Double.NaN
+                : Load.median(copies.stream().mapToDouble(Double::doubleValue).toArray());
+        System.out.printf(
+                "| %s %s | %d | %.0f%s | %.0f%s | **%.2f** | %s | %s | %.1f | %.1f | %.2f | %.2f | %.0f%s |%n",
+                load.operation(),
+                load.size() >= MEDIUM ? load.size() / MEDIUM + " MiB" : load.size() / 1024 + " KiB",
+                load.clients(),
+                ourRate,
+                unit,
+                theirRate,
+                unit,
+                ourRate / theirRate,
+                Double.isNaN(copy) ? "" : "%.0f MB/s".formatted(copy / 1e6),
+                Double.isNaN(copy) ? "" : "%.2f".formatted(our.median(Load.Result::bytesPerSecond) / copy),
+                our.median(Load.Result::p50),
+                our.median(Load.Result::p99),
+                our.serverCpu / (our.bytes / 1e9),
+                our.databaseCpu / (our.bytes / 1e9),
+                externalRate,
+                unit);
+    }
+
+    private void measure(Load load, Subject subject, Measured measured, long postmaster)
+            throws IOException, InterruptedException {
+        double server = subject.process().cpuSeconds();
+        double database = ChildProcess.cpuSecondsOfFamily(postmaster);
+        Load.Result result = load.run(subject.uri(), Duration.ofSeconds(1), Duration.ofSeconds(seconds));
+        measured.serverCpu += subject.process().cpuSeconds() - server;
+        measured.databaseCpu += ChildProcess.cpuSecondsOfFamily(postmaster) - database;
+        // The second of warming up costs, too.
+        measured.bytes += result.bytesPerSecond() * (seconds + 1);
+        measured.rounds.add(result);
+    }
+
+    private static String copyOf(String path) {
+        return """
+                COPY (SELECT lo_get(file_oid, g * 262144, 262144)
+                    FROM files, generate_series(0::bigint, (size - 1) / 262144) g
+                    WHERE name = '%s' AND deleted_at IS NULL) TO STDOUT (FORMAT binary)""".formatted(path);
+    }
+
+    /** What PostgreSQL can send of the same large objects, in bytes a second, by as many connections, to readers that discard. */
+    private double copyBound(EmbeddedPg.Database database, Load load) throws InterruptedException {
+        java.util.concurrent.atomic.LongAdder read = new java.util.concurrent.atomic.LongAdder();
+        long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
+        List<Thread> threads = new ArrayList<>();
+        for (int number = 0; number < load.clients(); number++) {
+            int first = number;
+            threads.add(Thread.ofPlatform().start(() -> {
+                try (Connection connection = database.connect()) {
+                    PGConnection postgres = connection.unwrap(PGConnection.class);
+                    for (int turn = 0; System.nanoTime() - end < 0; turn++) {
+                        CopyOut copy =
+                                postgres.getCopyAPI().copyOut(copyOf(load.path((first + turn * 7) % load.blobs())));
+                        for (byte[] row = copy.readFromCopy(); row != null; row = copy.readFromCopy()) {
+                            if (System.nanoTime() - end < 0) {
+                                read.add(row.length);
+                            } else if (load.size() > MEDIUM) {
+                                connection.abort(Runnable::run);
+                                return;
+                            }
+                        }
+                    }
+                } catch (SQLException e) {
+                    if (System.nanoTime() - end < 0) {
+                        throw new IllegalStateException(e);
+                    }
+                }
+            }));
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        return read.sum() / (double) seconds;
+    }
+
+    private static void awaitSchema(EmbeddedPg.Database database) throws InterruptedException {
+        while (database.count("SELECT count(*) FROM pg_tables WHERE tablename = 'files'") == 0
+                || database.count("SELECT count(*) FROM schema_migrations") < 2) {
+            Thread.sleep(50);
+        }
+    }
+
+    /** The same schema by the program itself, without its server. */
+    private void copySchema(EmbeddedPg.Database database) throws IOException, InterruptedException {
+        Subject briefly = server("schema", database, Map.of());
+        try {
+            awaitSchema(database);
+        } finally {
+            briefly.close();
+        }
+    }
+
+    private static long postmaster(EmbeddedPg.Database database) throws IOException {
+        Path data = Path.of(database.texts("SHOW data_directory").getFirst());
+        return Long.parseLong(Files.readAllLines(data.resolve("postmaster.pid")).getFirst());
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
+    }
+}
