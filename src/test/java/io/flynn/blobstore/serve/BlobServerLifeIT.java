@@ -32,6 +32,9 @@ import org.junit.jupiter.api.Test;
 /** How the server starts, what it does when something around it fails, and how it stops. */
 class BlobServerLifeIT {
 
+    /** More than comes with its row. */
+    private static final String LARGE = "hello".repeat(1_000_000);
+
     private static final String BUCKET = "blobs";
     /** tcpmux: a free port of our own would soon be somebody else's. */
     private static final String NOBODY_LISTENS = "1";
@@ -192,7 +195,7 @@ class BlobServerLifeIT {
     void readerKeepsItsBytesWhenTheyAreMovedAndUnlinkedMeanwhile() throws Exception {
         try (RunningServer server = RunningServer.ready(environment);
                 Database pool = new Database(PgSettings.decode(environment), "test", 1, PATIENCE)) {
-            server.put("/a", "hello");
+            server.put("/a", LARGE);
             ByteArrayOutputStream read = new ByteArrayOutputStream();
 
             new ServedCatalog(pool).read(new BlobName("/a"), (version, bytes) -> {
@@ -203,7 +206,7 @@ class BlobServerLifeIT {
                 bytes.copyTo(read, 0, version.size());
             });
 
-            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
+            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo(LARGE);
         }
     }
 
@@ -211,7 +214,7 @@ class BlobServerLifeIT {
     void getWhoseConnectionBreaksBeforeTheFirstByteIsNotFailed() throws Exception {
         try (RunningServer server = RunningServer.ready(environment);
                 Database pool = new Database(PgSettings.decode(environment), "test", 2, PATIENCE)) {
-            server.put("/a", "hello");
+            server.put("/a", LARGE);
             ByteArrayOutputStream read = new ByteArrayOutputStream();
             AtomicInteger turns = new AtomicInteger();
 
@@ -222,7 +225,7 @@ class BlobServerLifeIT {
                 bytes.copyTo(read, 0, version.size());
             });
 
-            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
+            assertThat(read.toString(StandardCharsets.UTF_8)).isEqualTo(LARGE);
             assertThat(turns).hasValue(2);
         }
     }
@@ -231,7 +234,7 @@ class BlobServerLifeIT {
     void readThatBreaksAfterItsFirstByteIsNotRepeated() throws Exception {
         try (RunningServer server = RunningServer.ready(environment);
                 Database pool = new Database(PgSettings.decode(environment), "test", 2, PATIENCE)) {
-            server.put("/a", "hello".repeat(1_000_000));
+            server.put("/a", LARGE);
             ByteArrayOutputStream read = new ByteArrayOutputStream() {
                 @Override
                 public void write(byte[] bytes, int from, int length) {
@@ -243,7 +246,7 @@ class BlobServerLifeIT {
             assertThatThrownBy(() -> new ServedCatalog(pool)
                             .read(new BlobName("/a"), (version, bytes) -> bytes.copyTo(read, 0, version.size())))
                     .isInstanceOf(StorageFailure.Unreachable.class);
-            assertThat("hello".repeat(1_000_000)).startsWith(read.toString(StandardCharsets.UTF_8));
+            assertThat(LARGE).startsWith(read.toString(StandardCharsets.UTF_8));
         }
     }
 

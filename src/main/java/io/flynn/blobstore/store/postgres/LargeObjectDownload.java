@@ -12,7 +12,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 
 /** The bytes of one version, readable while its transaction lasts. */
-public final class LargeObjectDownload {
+final class LargeObjectDownload implements ServedCatalog.Bytes {
 
     /** What one {@code lo_get} returns: larger ones cost the server page faults, smaller ones messages (measured). */
     private static final int CHUNK_BYTES = 256 * 1024;
@@ -28,13 +28,7 @@ public final class LargeObjectDownload {
         this.handingOn = handingOn;
     }
 
-    /**
-     * Writes {@code length} bytes from {@code first} on, as fast as {@code target} takes them and with one chunk in memory.
-     *
-     * @throws StorageFailure.Missing if there is no large object; nothing was written then
-     * @throws StorageFailure.Corrupt if it ends too early; everything before that was written
-     * @throws IOException if {@code target} does
-     */
+    @Override
     public void copyTo(OutputStream target, long first, long length) throws IOException {
         read(first, length, chunk -> {
             handingOn.run();
@@ -86,9 +80,15 @@ public final class LargeObjectDownload {
             throw PgFailures.translate(tried, e);
         }
         if (left > 0) {
-            throw new StorageFailure.Corrupt(
-                    Reasons.SIZE_DIFFERS, "could not " + tried + ": it ends " + left + " bytes too early", null);
+            throw tooShort(oid, left);
         }
+    }
+
+    static StorageFailure tooShort(long oid, long missing) {
+        return new StorageFailure.Corrupt(
+                Reasons.SIZE_DIFFERS,
+                "could not read large object " + oid + ": it ends " + missing + " bytes too early",
+                null);
     }
 
     static StorageFailure missing() {

@@ -7,7 +7,10 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.Arrays;
 import org.postgresql.PGConnection;
 import org.postgresql.largeobject.LargeObject;
 import org.postgresql.largeobject.LargeObjectManager;
@@ -22,23 +25,41 @@ record LargeObjectUpload(long oid, BlobContent content) {
     /** One round trip each; more costs memory for each upload and gains little. */
     private static final int CHUNK_BYTES = 256 * 1024;
 
+    private static final String CREATE = "SELECT lo_from_bytea(0, ?)";
+
     /**
      * Reads {@code body} to its end.
      *
      * @throws UncheckedIOException if it can't be read to its end
      */
     static LargeObjectUpload of(Connection connection, InputStream body, Digest digest) throws SQLException {
-        LargeObjectManager objects = connection.unwrap(PGConnection.class).getLargeObjectAPI();
-        long oid = objects.createLO(LargeObjectManager.WRITE);
-        LargeObject object = objects.open(oid, LargeObjectManager.WRITE);
         byte[] chunk = new byte[CHUNK_BYTES];
-        for (int read = read(body, chunk); read > 0; read = read(body, chunk)) {
-            digest.update(ByteBuffer.wrap(chunk, 0, read));
-            object.write(chunk, 0, read);
+        int read = read(body, chunk);
+        digest.update(ByteBuffer.wrap(chunk, 0, read));
+        long oid = create(connection, read < CHUNK_BYTES ? Arrays.copyOf(chunk, read) : chunk);
+        if (read == CHUNK_BYTES) {
+            LargeObjectManager objects = connection.unwrap(PGConnection.class).getLargeObjectAPI();
+            LargeObject object = objects.open(oid, LargeObjectManager.WRITE);
+            object.seek(read);
+            for (read = read(body, chunk); read > 0; read = read(body, chunk)) {
+                digest.update(ByteBuffer.wrap(chunk, 0, read));
+                object.write(chunk, 0, read);
+            }
+            // Closed on success only: after a failure the transaction is over, and the descriptor with it.
+            object.close();
         }
-        // Closed on success only: after a failure the transaction is over, and the descriptor with it.
-        object.close();
         return new LargeObjectUpload(oid, digest.finish());
+    }
+
+    /** With its first bytes, which for most are all: one round trip. */
+    private static long create(Connection connection, byte[] bytes) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(CREATE)) {
+            statement.setBytes(1, bytes);
+            try (ResultSet oid = statement.executeQuery()) {
+                oid.next();
+                return oid.getLong(1);
+            }
+        }
     }
 
     private static int read(InputStream body, byte[] chunk) {

@@ -33,6 +33,20 @@ final class LiveRows {
             FROM files WHERE name = ? AND deleted_at IS NULL
             """;
 
+    /**
+     * What is small comes with its row: one statement, one snapshot, one round trip. Larger ones would fill the memory of as many
+     * requests.
+     */
+    private static final int SMALL_BYTES = 64 * 1024;
+
+    private static final String FIND_WITH_BYTES = """
+            SELECT file_id, backend, file_oid, external_id, type, coalesce(size, -1), sha512, updated_at,
+                CASE WHEN backend = 'postgres' AND size BETWEEN 0 AND %d
+                    AND EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = f.file_oid)
+                THEN lo_get(file_oid, 0, size::int) END
+            FROM files f WHERE name = ? AND deleted_at IS NULL
+            """.formatted(SMALL_BYTES);
+
     /** What is only replaced need not have a size. */
     private static final String LOOK = """
             SELECT file_id, backend, file_oid, external_id, type, coalesce(size, 0), sha512, updated_at
@@ -65,6 +79,21 @@ final class LiveRows {
 
     static Optional<BlobVersion> find(Connection connection, BlobName name) throws SQLException {
         return one(connection, FIND, name);
+    }
+
+    /**
+     * @param bytes what the large object holds of the version's bytes, if they are few; empty = to be read by themselves, if they
+     *     are in the database at all
+     */
+    record Found(BlobVersion version, Optional<byte[]> bytes) {}
+
+    /** The same with its bytes, if they are few. */
+    static Optional<Found> findWithBytes(Connection connection, BlobName name) throws SQLException {
+        return one(
+                connection,
+                FIND_WITH_BYTES,
+                name,
+                rows -> new Found(version(rows), Optional.ofNullable(rows.getBytes(9))));
     }
 
     /** The same for whom the size doesn't matter: a row without one is found, too. */
@@ -146,11 +175,21 @@ final class LiveRows {
         }
     }
 
+    @FunctionalInterface
+    private interface Row<T> {
+        T of(ResultSet rows) throws SQLException;
+    }
+
     private static Optional<BlobVersion> one(Connection connection, String query, BlobName name) throws SQLException {
+        return one(connection, query, name, LiveRows::version);
+    }
+
+    private static <T> Optional<T> one(Connection connection, String query, BlobName name, Row<T> row)
+            throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(query)) {
             statement.setString(1, name.value());
             try (ResultSet rows = statement.executeQuery()) {
-                return rows.next() ? Optional.of(version(rows)) : Optional.empty();
+                return rows.next() ? Optional.of(row.of(rows)) : Optional.empty();
             }
         } catch (SQLException e) {
             throw refusedOr(name, e);

@@ -12,6 +12,7 @@ import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.VersionChanged;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -108,7 +109,20 @@ public final class ServedCatalog {
      */
     @FunctionalInterface
     public interface Reading {
-        void of(BlobVersion version, LargeObjectDownload bytes) throws IOException;
+        void of(BlobVersion version, Bytes bytes) throws IOException;
+    }
+
+    /** The bytes of one version. */
+    @FunctionalInterface
+    public interface Bytes {
+        /**
+         * Writes {@code length} bytes from {@code first} on, as fast as {@code target} takes them and with few of them in memory.
+         *
+         * @throws StorageFailure.Missing if there is no large object; nothing was written then
+         * @throws StorageFailure.Corrupt if it ends too early; everything before that was written
+         * @throws IOException if {@code target} does
+         */
+        void copyTo(OutputStream target, long first, long length) throws IOException;
     }
 
     /** Takes one child after the other. */
@@ -136,13 +150,37 @@ public final class ServedCatalog {
     }
 
     /**
-     * Holds one connection and one snapshot while {@code reading} runs: a large object that is unlinked meanwhile can still be
-     * read to its end.
+     * A blob that is not small is read from one snapshot, and through one connection, that last while {@code reading} runs: a
+     * large object that is unlinked meanwhile can still be read to its end.
      *
      * @return the version, on which {@code reading} was run if its bytes are in the database; empty if there is no such name
      * @throws IOException if {@code reading} does
      */
     public Optional<BlobVersion> read(BlobName name, Reading reading) throws IOException {
+        Optional<LiveRows.Found> found =
+                database.read("read a blob", (connection, handingOn) -> LiveRows.findWithBytes(connection, name));
+        if (found.isPresent()) {
+            BlobVersion version = found.get().version();
+            Optional<byte[]> bytes = found.get().bytes();
+            if (bytes.isPresent()) {
+                reading.of(version, (target, first, length) -> copy(version, bytes.get(), target, first, length));
+            } else if (version.isInPostgres()) {
+                return readInOneSnapshot(name, reading);
+            }
+        }
+        return found.map(LiveRows.Found::version);
+    }
+
+    private static void copy(BlobVersion version, byte[] bytes, OutputStream target, long first, long length)
+            throws IOException {
+        int there = Math.toIntExact(Math.clamp(bytes.length - first, 0, length));
+        target.write(bytes, Math.toIntExact(first), there);
+        if (there < length) {
+            throw LargeObjectDownload.tooShort(largeObject(version), length - there);
+        }
+    }
+
+    private Optional<BlobVersion> readInOneSnapshot(BlobName name, Reading reading) throws IOException {
         return unwrapping(() -> database.read("read a blob", (connection, handingOn) -> {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
