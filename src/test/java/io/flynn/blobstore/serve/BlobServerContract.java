@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.Blobs;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -352,14 +350,10 @@ abstract class BlobServerContract extends BlobChangeContract {
         long largeObjects = largeObjects();
         long objects = objects();
 
-        try (Socket socket = new Socket("127.0.0.1", blobs().port())) {
-            OutputStream out = socket.getOutputStream();
-            out.write("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
-                    .getBytes(StandardCharsets.US_ASCII));
+        try (SlowPut upload = new SlowPut(blobs().port(), "/a", 10_000_000)) {
             byte[] part = new byte[sent];
             Arrays.fill(part, (byte) 'n');
-            out.write(part);
-            out.flush();
+            upload.send(part);
         }
 
         Awaitility.await().atMost(PATIENCE).untilAsserted(() -> {
@@ -367,11 +361,11 @@ abstract class BlobServerContract extends BlobChangeContract {
                             .count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                                     + " AND state LIKE 'idle in transaction%'"))
                     .isZero();
+            assertThat(database().count("SELECT count(*) FROM files")).isEqualTo(rows);
+            assertThat(largeObjects()).isEqualTo(largeObjects);
             assertThat(objects()).isEqualTo(objects);
         });
         assertThat(text(blobs().follow("/a"))).isEqualTo("old");
-        assertThat(database().count("SELECT count(*) FROM files")).isEqualTo(rows);
-        assertThat(largeObjects()).isEqualTo(largeObjects);
     }
 
     private String list(String target) {

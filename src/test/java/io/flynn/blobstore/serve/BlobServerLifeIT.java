@@ -35,6 +35,8 @@ class BlobServerLifeIT {
     /** More than comes with its row. */
     private static final String LARGE = "hello".repeat(1_000_000);
 
+    private static final int BEGINNING_BYTES = 512 * 1024;
+
     private static final String BUCKET = "blobs";
     /** tcpmux: a free port of our own would soon be somebody else's. */
     private static final String NOBODY_LISTENS = "1";
@@ -320,11 +322,13 @@ class BlobServerLifeIT {
         }
     }
 
-    private static void beginUpload(Socket socket, String name, int length) throws IOException {
+    /** Sends so much that it is under way at the database, too; {@code left} bytes are still to come. */
+    private static void beginUpload(Socket socket, String name, int left) throws IOException {
         OutputStream out = socket.getOutputStream();
         out.write("PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-                .formatted(name, length)
+                .formatted(name, BEGINNING_BYTES + left)
                 .getBytes(StandardCharsets.US_ASCII));
+        out.write(new byte[BEGINNING_BYTES]);
         out.flush();
     }
 

@@ -43,7 +43,7 @@ class UploadIntentIT {
     void isKeptYoungWhileTheUploadRuns() {
         try (UploadIntent intent = intend()) {
             assertThat(intent.key().value().version()).isEqualTo(4);
-            files.execute("UPDATE files SET deleted_at = now() - interval '1 hour'");
+            files.execute("UPDATE files SET deleted_at = now() - interval '2 minutes'");
             Awaitility.await().atMost(PATIENCE).until(() -> count("deleted_at > now() - interval '1 minute'") == 1);
         }
     }
@@ -54,10 +54,10 @@ class UploadIntentIT {
             intent.publish(Precondition.NONE, Blobs.contentOf("x"));
             files.execute("UPDATE files SET updated_at = '2020-01-01'");
             try (UploadIntent other = catalog.intend(new BlobName("/b"), "", S3MAIN)) {
-                files.execute("UPDATE files SET deleted_at = '2020-01-01' WHERE name = '/b'");
+                files.execute("UPDATE files SET deleted_at = now() - interval '2 minutes' WHERE name = '/b'");
                 Awaitility.await()
                         .atMost(PATIENCE)
-                        .until(() -> count("name = '/b' AND deleted_at > '2021-01-01'") == 1);
+                        .until(() -> count("name = '/b' AND deleted_at > now() - interval '1 minute'") == 1);
                 other.withdraw(new IllegalStateException());
             }
             assertThat(count("name = '/a' AND deleted_at IS NULL AND size = 1")).isOne();
