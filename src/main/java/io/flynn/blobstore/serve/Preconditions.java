@@ -6,6 +6,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.eclipse.jetty.http.HttpDateTime;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpFields;
@@ -13,6 +14,11 @@ import org.eclipse.jetty.http.HttpHeader;
 
 /** Whether a conditional request is to be done (RFC 9110, section 13). */
 final class Preconditions {
+
+    /** The three forms of RFC 9110, section 5.6.7; the parser takes more, and what is no date is to be ignored. */
+    private static final Pattern HTTP_DATE = Pattern.compile("\\w{3}, \\d{2} \\w{3} \\d{4} \\d{2}:\\d{2}:\\d{2} GMT"
+            + "|\\w{6,9}, \\d{2}-\\w{3}-\\d{2} \\d{2}:\\d{2}:\\d{2} GMT"
+            + "|\\w{3} \\w{3} [ \\d]\\d \\d{2}:\\d{2}:\\d{2} \\d{4}");
 
     enum Outcome {
         PROCEED,
@@ -131,7 +137,7 @@ final class Preconditions {
     /** A date that is none is no condition (section 13.1.3). */
     private Optional<Instant> date(HttpHeader header) {
         String value = headers.get(header);
-        if (value == null) {
+        if (value == null || !HTTP_DATE.matcher(value).matches()) {
             return Optional.empty();
         }
         try {

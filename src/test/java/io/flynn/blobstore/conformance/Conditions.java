@@ -93,12 +93,22 @@ interface Conditions extends Suite {
 
     @ParameterizedTest
     @ValueSource(
+            strings = {"Wed, 03 Jun 2060 12:00:00 GMT", "Thursday, 03-Jun-60 12:00:00 GMT", "Thu Jun  3 12:00:00 2060"})
+    default void datesComeInThreeForms(String date) {
+        given("a", "hello");
+
+        assertStatus(304, "If-Modified-Since", date);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
             strings = {
                 "yesterday",
                 "0",
                 "-1",
                 "2999-01-01T00:00:00Z",
                 "Wed, 99 Jun 2999 12:00:00 GMT",
+                "Wed, 03 Jun 2999 12:00:00 GMT and more",
                 "32503680000",
                 "*"
             })

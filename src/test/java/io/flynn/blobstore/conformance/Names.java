@@ -121,6 +121,8 @@ interface Names extends Suite {
                 "/FOLDER/a/%2E/b",
                 "/FOLDER/a/%2e%2E/a/b",
                 "/x/../FOLDER/a/b",
+                "/../FOLDER/a/b",
+                "/FOLDER/../../FOLDER/a/b",
                 "/FOLDER/a/b?query=1",
                 "/FOLDER/a/b?"
             })
