@@ -57,8 +57,12 @@ public final class ServerBench implements Runnable {
         System.exit(new CommandLine(new ServerBench()).execute(arguments));
     }
 
-    /** One server under test. */
-    private record Subject(URI uri, ChildProcess process) implements AutoCloseable {
+    /**
+     * One server under test.
+     *
+     * @param tidy takes away what was replaced, so that the next one finds the machine as this one did
+     */
+    private record Subject(URI uri, ChildProcess process, Runnable tidy) implements AutoCloseable {
         @Override
         public void close() {
             process.close();
@@ -87,8 +91,8 @@ public final class ServerBench implements Runnable {
             BackendName backend = new BackendName("s3bench");
             Map<String, String> external = new HashMap<>(store.environment(backend, "bench"));
             external.put("DEFAULT_BACKEND", backend.value());
-            try (Subject a = server("ours", ours, Map.of());
-                    Subject c = server("S3", onS3, external)) {
+            try (Subject a = server("ours", ours, Map.of(), () -> vacuum(ours));
+                    Subject c = server("S3", onS3, external, () -> forgetReplaced(onS3, store))) {
                 awaitSchema(ours);
                 awaitSchema(onS3);
                 copySchema(plain);
@@ -104,7 +108,7 @@ public final class ServerBench implements Runnable {
         }
     }
 
-    private Subject server(String name, EmbeddedPg.Database database, Map<String, String> more)
+    private Subject server(String name, EmbeddedPg.Database database, Map<String, String> more, Runnable tidy)
             throws IOException, InterruptedException {
         int port = freePort();
         Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
@@ -115,7 +119,7 @@ public final class ServerBench implements Runnable {
         environment.put("BLOBSTORE_ACCESS_LOG", "false");
         ChildProcess process = ChildProcess.start(
                 logs.resolve(name), environment, port, List.of("-Xmx1g"), "io.flynn.blobstore.app.Main", "server");
-        return new Subject(URI.create("http://127.0.0.1:" + port), process);
+        return new Subject(URI.create("http://127.0.0.1:" + port), process, tidy);
     }
 
     private Subject plain(EmbeddedPg.Database database) throws IOException, InterruptedException {
@@ -129,7 +133,7 @@ public final class ServerBench implements Runnable {
                 Integer.toString(port),
                 database.jdbcUrl(),
                 EmbeddedPg.SUPERUSER);
-        return new Subject(URI.create("http://127.0.0.1:" + port), process);
+        return new Subject(URI.create("http://127.0.0.1:" + port), process, () -> vacuum(database));
     }
 
     private void report(Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database)
@@ -158,6 +162,18 @@ public final class ServerBench implements Runnable {
                 seconds);
     }
 
+    private static void vacuum(EmbeddedPg.Database database) {
+        database.execute("VACUUM pg_largeobject");
+    }
+
+    /** What the servers would do a quarter of an hour later: else the store, which keeps all in memory, fills it. */
+    private static void forgetReplaced(EmbeddedPg.Database database, LocalS3 store) {
+        database.texts(
+                        "SELECT external_id FROM files WHERE deleted_at IS NOT NULL AND external_id IS NOT NULL AND size IS NOT NULL")
+                .forEach(key -> store.remove("bench", key));
+        database.execute("DELETE FROM files WHERE deleted_at IS NOT NULL AND size IS NOT NULL");
+    }
+
     private void compare(
             Load load, Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database, long postmaster)
             throws IOException, SQLException, InterruptedException {
@@ -172,7 +188,6 @@ public final class ServerBench implements Runnable {
             if (load.operation().equals("GET")) {
                 copies.add(copyBound(database, load));
             }
-            database.execute("VACUUM pg_largeobject");
         }
         boolean isSmall = load.size() <= SMALL;
         double ourRate =
@@ -217,6 +232,7 @@ public final class ServerBench implements Runnable {
         // The second of warming up costs, too.
         measured.bytes += result.bytesPerSecond() * (seconds + 1);
         measured.rounds.add(result);
+        subject.tidy().run();
     }
 
     private static String copyOf(String path) {
@@ -270,7 +286,7 @@ public final class ServerBench implements Runnable {
 
     /** The same schema by the program itself, without its server. */
     private void copySchema(EmbeddedPg.Database database) throws IOException, InterruptedException {
-        Subject briefly = server("schema", database, Map.of());
+        Subject briefly = server("schema", database, Map.of(), () -> {});
         try {
             awaitSchema(database);
         } finally {
