@@ -8,6 +8,8 @@ import io.flynn.blobstore.store.NameRefused;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
@@ -31,6 +33,9 @@ final class BlobRoutes extends Handler.Abstract {
 
     private static final FailureAnswer INTERNAL =
             new FailureAnswer(500, "internal error", RequestFacts.NO_BACKEND, Reasons.INTERNAL, FailureAnswer.LATER);
+
+    private static final int TAKEN_BYTES_MAX = 1 << 20;
+    private static final int TAKEN_AT_ONCE = 16 * 1024;
 
     private static final String NAME_REFUSED =
             "the database can't hold this name: it is too long, or has characters that the database's encoding lacks";
@@ -69,15 +74,15 @@ final class BlobRoutes extends Handler.Abstract {
             route(request, response);
             callback.succeeded();
         } catch (Refusal e) {
-            refuse(e, facts, response, callback);
+            refuse(e, request, response, callback);
         } catch (NameRefused e) {
-            answer(400, NAME_REFUSED, response, callback);
+            answer(400, NAME_REFUSED, FailureAnswer.SOON, request, response, callback);
         } catch (StorageFailure e) {
             FailureAnswer answer = FailureAnswer.of(e, facts.backend());
             metrics.failed(answer.backend(), answer.reason());
             fail(answer, e, request, response, callback);
         } catch (LimitedBody.TooLarge e) {
-            refuse(LimitedBody.tooLarge(blobBytesMax), facts, response, callback);
+            refuse(LimitedBody.tooLarge(blobBytesMax), request, response, callback);
         } catch (IOException e) {
             facts.brokenOff(e);
             LOG.atDebug()
@@ -145,13 +150,14 @@ final class BlobRoutes extends Handler.Abstract {
         return new Refusal(405, "method not allowed: use GET, HEAD, PUT or DELETE");
     }
 
-    private void refuse(Refusal refusal, RequestFacts facts, Response response, Callback callback) {
+    private void refuse(Refusal refusal, Request request, Response response, Callback callback) {
+        RequestFacts facts = RequestFacts.of(request);
         refusal.reason().ifPresent(reason -> {
             facts.failed(refusal.status(), reason);
             metrics.failed(facts.backend(), reason);
         });
         Duration retryAfter = refusal.reason().isPresent() ? FailureAnswer.LATER : FailureAnswer.SOON;
-        answer(refusal.status(), refusal.answer(), retryAfter, response, callback);
+        answer(refusal.status(), refusal.answer(), retryAfter, request, response, callback);
     }
 
     private static void fail(
@@ -170,15 +176,12 @@ final class BlobRoutes extends Handler.Abstract {
             callback.failed(failure);
         } else {
             response.reset();
-            answer(answer.status(), answer.message(), answer.retryAfter(), response, callback);
+            answer(answer.status(), answer.message(), answer.retryAfter(), request, response, callback);
         }
     }
 
-    private static void answer(int status, String message, Response response, Callback callback) {
-        answer(status, message, FailureAnswer.SOON, response, callback);
-    }
-
-    private static void answer(int status, String message, Duration retryAfter, Response response, Callback callback) {
+    private static void answer(
+            int status, String message, Duration retryAfter, Request request, Response response, Callback callback) {
         response.setStatus(status);
         if (status == 503) {
             response.getHeaders().put(HttpHeader.RETRY_AFTER, retryAfter.toSeconds());
@@ -187,6 +190,27 @@ final class BlobRoutes extends Handler.Abstract {
             response.getHeaders().put(HttpHeader.ALLOW, "GET, HEAD, PUT, DELETE");
         }
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/plain; charset=utf-8");
-        Content.Sink.write(response, true, message + "\n", callback);
+        try {
+            Content.Sink.write(response, true, StandardCharsets.UTF_8.encode(message + "\n"));
+            takeRest(request);
+            callback.succeeded();
+        } catch (IOException e) {
+            callback.failed(e);
+        }
+    }
+
+    /**
+     * A client that is answered before it has sent all sends on, and TCP takes the answer back if the connection is closed with
+     * that unread. A client that asked first doesn't send; one that sends very much more has to live with it.
+     */
+    private static void takeRest(Request request) throws IOException {
+        if (!request.getHeaders().contains(HttpHeader.EXPECT)) {
+            InputStream rest = Request.asInputStream(request);
+            byte[] buffer = new byte[TAKEN_AT_ONCE];
+            int read = rest.read(buffer);
+            for (int taken = 0; read >= 0 && taken < TAKEN_BYTES_MAX; taken += read) {
+                read = rest.read(buffer);
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobName;
 import io.flynn.blobstore.blob.BlobVersion;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
@@ -164,9 +165,23 @@ final class BlobUpload {
         }
     }
 
+    /**
+     * While the large object of a moved blob is still there, the row may describe that, and not the object: an append that began
+     * before the move can end after it.
+     */
     private static BlobContent copied(ObjectUpload upload, ServedBucket bucket, BlobVersion version) {
         upload.copy(bucket.key(version), version.size());
-        return new BlobContent(version.size(), version.sha512().orElseGet(() -> bucket.digest(version)));
+        if (version.oid().isEmpty() && version.sha512().isPresent()) {
+            return new BlobContent(version.size(), version.sha512().get());
+        }
+        Sha512 digest = bucket.digest(version);
+        if (version.sha512().filter(recorded -> !recorded.equals(digest)).isPresent()) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.DIGEST_DIFFERS,
+                    "could not copy object %s: it has another digest than its row".formatted(bucket.key(version)),
+                    null);
+        }
+        return new BlobContent(version.size(), digest);
     }
 
     @FunctionalInterface

@@ -6,6 +6,7 @@ import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
 import io.flynn.blobstore.store.s3.ServedBucket;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -41,6 +42,7 @@ public final class ObjectCollector implements AutoCloseable {
     private final Map<String, ServedBucket> buckets;
     private final Duration age;
     private final Duration pause;
+    private final Map<String, Batch> batches = new HashMap<>();
     private final CountDownLatch closing = new CountDownLatch(1);
     private @Nullable Thread thread;
 
@@ -70,18 +72,21 @@ public final class ObjectCollector implements AutoCloseable {
     void round() {
         buckets.forEach((name, bucket) -> {
             try {
-                collect(name, bucket);
+                collect(name, batches.computeIfAbsent(name, first -> new Batch(name, bucket)));
             } catch (StorageFailure e) {
                 log(name, e);
             }
         });
     }
 
-    private void collect(String backend, ServedBucket bucket) {
-        Batch batch = new Batch(backend, bucket);
+    private void collect(String backend, Batch batch) {
+        batch.failures = 0;
         boolean isMore = true;
         while (isMore && batch.failures < FAILURES_MAX && !isClosing()) {
             isMore = retired.collect(backend, age, batch.last, BATCH, batch);
+        }
+        if (!isMore) {
+            batch.last = LEAST;
         }
     }
 
@@ -92,6 +97,7 @@ public final class ObjectCollector implements AutoCloseable {
                 .log("objects of deleted blobs stay until the next round");
     }
 
+    /** One backend's next rows; a round that was given up is gone on with behind what failed. */
     private final class Batch implements RetiredObjects.Deletion {
 
         private final String backend;

@@ -139,7 +139,7 @@ public record ServerSettings(
             "15m",
             LINKS_MARGIN,
             Duration.ofDays(365),
-            "objects of replaced and deleted blobs are deleted so long after them; at least BLOBSTORE_LINK_LIFETIME and five"
+            "objects of replaced and deleted blobs are deleted so long after them; never less than BLOBSTORE_LINK_LIFETIME and five"
                     + " minutes, longer to be able to go back to a backup of the database");
 
     private static final Setting<Integer> DELETES_PER_SECOND = Setting.number(
@@ -222,6 +222,9 @@ public record ServerSettings(
         Duration after = DELETE_AFTER.in(environment);
         Duration least = LINK_LIFETIME.in(environment).plus(LINKS_MARGIN);
         if (after.compareTo(least) < 0) {
+            if (environment.getOrDefault(DELETE_AFTER.variable(), "").isEmpty()) {
+                return least;
+            }
             throw new InvalidSettingException(
                     DELETE_AFTER.variable(),
                     "is %d s, but links to a blob may work for %d s, and five minutes more by clocks that differ: use %ds or more"

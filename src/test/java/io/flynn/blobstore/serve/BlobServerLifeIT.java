@@ -257,6 +257,31 @@ class BlobServerLifeIT {
     }
 
     @Test
+    void refusalReachesAClientThatSendsItsBodyAllTheSame() throws Exception {
+        byte[] body = new byte[500_000];
+        try (RunningServer server = RunningServer.ready(environment)) {
+            for (int turn = 0; turn < 20; turn++) {
+                try (Socket socket = new Socket("127.0.0.1", server.port())) {
+                    socket.setSoTimeout((int) PATIENCE.toMillis());
+                    OutputStream out = socket.getOutputStream();
+                    out.write(
+                            ("PUT /none HTTP/1.1\r\nHost: x\r\nBlobstore-Offset: 7\r\nConnection: close\r\nContent-Length: "
+                                            + body.length + "\r\n\r\n")
+                                    .getBytes(StandardCharsets.US_ASCII));
+                    out.flush();
+                    Awaitility.await()
+                            .atMost(PATIENCE)
+                            .until(() -> socket.getInputStream().available() > 0);
+                    out.write(body);
+
+                    assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+                            .startsWith("HTTP/1.1 404 ");
+                }
+            }
+        }
+    }
+
+    @Test
     void blobThatEndsTooEarlyBreaksTheConnectionOff() throws IOException {
         try (RunningServer server = RunningServer.ready(environment)) {
             server.put("/a", new byte[600_000]);

@@ -22,6 +22,7 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -140,19 +141,26 @@ class ObjectCollectorIT {
     }
 
     @Test
-    void oneObjectThatCannotBeDeletedKeepsNoOtherBack() {
+    void objectsThatCannotBeDeletedKeepNoOthersBack() {
         for (int i = 0; i < 30; i++) {
             row("s3main", "now() - interval '1 hour'");
         }
-        String poison =
-                pg.texts("SELECT external_id FROM files ORDER BY file_id").get(3);
-        store.refuse(poison);
+        List<String> held =
+                pg.texts("SELECT external_id FROM files ORDER BY file_id").subList(3, 8);
+        store.hold(held);
 
-        round();
+        try (Backends backends = new Backends(BackendEnvironment.decode(environment), 1 << 20);
+                ObjectCollector collector =
+                        new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
+            collector.round();
+            collector.round();
+            assertThat(store.sizes(BUCKET)).containsOnlyKeys(held);
 
-        assertThat(store.sizes(BUCKET)).containsOnlyKeys(poison);
-        assertThat(pg.texts("SELECT external_id FROM files WHERE external_id IS NOT NULL"))
-                .containsExactly(poison);
+            store.hold(List.of());
+            collector.round();
+        }
+        assertThat(store.sizes(BUCKET)).isEmpty();
+        assertThat(named()).isZero();
     }
 
     @Test

@@ -275,6 +275,30 @@ class S3BlobServerIT extends BlobServerContract {
     }
 
     @Test
+    void objectThatIsNotAsLongAsItsRowSaysIsNotCopied() {
+        blobs().put("/a", "hello");
+        store.overwrite(
+                BUCKET, database().texts("SELECT external_id FROM files").getFirst(), new byte[3]);
+
+        assertThat(copy("/a", "/b").statusCode()).isEqualTo(500);
+        assertThat(blobs().head("/b").statusCode()).isEqualTo(404);
+        assertNoIntents();
+    }
+
+    /** As an old server's append leaves it that began before the move and ended after it, until the row is settled. */
+    @Test
+    void movedObjectThatIsNotWhatItsRowSaysIsNotCopied() {
+        blobs().put("/a", "hello");
+        database()
+                .execute(
+                        "UPDATE files SET file_oid = lo_from_bytea(0, 'other'), sha512 = decode(repeat('00', 64), 'hex')");
+
+        assertThat(copy("/a", "/b").statusCode()).isEqualTo(500);
+        assertThat(blobs().head("/b").statusCode()).isEqualTo(404);
+        assertNoIntents();
+    }
+
+    @Test
     void blobInABackendThatIsNotConfiguredCantBeCopiedOrAppendedTo() {
         database().execute("""
                 INSERT INTO files (external_id, backend, name, type, size)

@@ -72,6 +72,10 @@ class ServerSettingsTest {
                         ServerSettings.decode(Map.of("BLOBSTORE_LINK_LIFETIME", "1h", "BLOBSTORE_DELETE_AFTER", "1h")))
                 .isInstanceOf(InvalidSettingException.class)
                 .hasMessageContainingAll("BLOBSTORE_DELETE_AFTER", "3600 s", "use 3900s or more");
+        assertThat(ServerSettings.decode(Map.of("BLOBSTORE_LINK_LIFETIME", "1h"))
+                        .deletion()
+                        .after())
+                .isEqualTo(Duration.ofMinutes(65));
     }
 
     @ParameterizedTest

@@ -11,6 +11,7 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Collection;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -84,7 +85,7 @@ public final class LocalS3 implements AutoCloseable {
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
     private volatile Set<Operation> denied = Set.of();
-    private volatile String held = "";
+    private volatile Set<String> held = Set.of();
     private volatile Set<Operation> broken = Set.of();
 
     private LocalS3() {
@@ -169,9 +170,9 @@ public final class LocalS3 implements AutoCloseable {
         denied = Set.of(operations);
     }
 
-    /** From now on this object can't be deleted, as one that is under a legal hold. */
-    public void refuse(String key) {
-        held = key;
+    /** From now on these objects can't be deleted, as those that are under a legal hold. */
+    public void hold(Collection<String> keys) {
+        held = Set.copyOf(keys);
     }
 
     /** From now on these operations, and no others, fail in the store itself. */
@@ -301,7 +302,7 @@ public final class LocalS3 implements AutoCloseable {
         @Override
         public DeleteObjectResponse removeBlob(DeleteObjectRequest request) {
             count(Operation.DELETE);
-            if (request.key().equals(held)) {
+            if (held.contains(request.key())) {
                 throw failure(403, "AccessDenied");
             }
             return super.removeBlob(request);

@@ -11,6 +11,10 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Arrays;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.postgresql.PGConnection;
 import org.postgresql.largeobject.LargeObject;
 import org.postgresql.largeobject.LargeObjectManager;
@@ -27,6 +31,8 @@ record LargeObjectUpload(long oid, BlobContent content) {
 
     private static final String CREATE = "SELECT lo_from_bytea(0, ?)";
 
+    private static final ExecutorService WRITERS = Executors.newVirtualThreadPerTaskExecutor();
+
     /**
      * Reads {@code body} to its end.
      *
@@ -38,17 +44,58 @@ record LargeObjectUpload(long oid, BlobContent content) {
         digest.update(ByteBuffer.wrap(chunk, 0, read));
         long oid = create(connection, read < CHUNK_BYTES ? Arrays.copyOf(chunk, read) : chunk);
         if (read == CHUNK_BYTES) {
-            LargeObjectManager objects = connection.unwrap(PGConnection.class).getLargeObjectAPI();
-            LargeObject object = objects.open(oid, LargeObjectManager.WRITE);
+            LargeObject object =
+                    connection.unwrap(PGConnection.class).getLargeObjectAPI().open(oid, LargeObjectManager.WRITE);
             object.seek(read);
-            for (read = read(body, chunk); read > 0; read = read(body, chunk)) {
-                digest.update(ByteBuffer.wrap(chunk, 0, read));
-                object.write(chunk, 0, read);
-            }
+            writeRest(object, body, digest);
             // Closed on success only: after a failure the transaction is over, and the descriptor with it.
             object.close();
         }
         return new LargeObjectUpload(oid, digest.finish());
+    }
+
+    /** While a chunk is written, which takes the database longest, the next one is read and digested. */
+    private static void writeRest(LargeObject object, InputStream body, Digest digest) throws SQLException {
+        byte[] filling = new byte[CHUNK_BYTES];
+        byte[] free = new byte[CHUNK_BYTES];
+        CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
+        try {
+            for (int read = read(body, filling); read > 0; read = read(body, filling)) {
+                digest.update(ByteBuffer.wrap(filling, 0, read));
+                await(writing);
+                writing = write(object, filling, read);
+                byte[] full = filling;
+                filling = free;
+                free = full;
+            }
+            await(writing);
+        } finally {
+            // Whatever failed: the connection is not used by two at once.
+            writing.exceptionally(failure -> null).join();
+        }
+    }
+
+    private static CompletableFuture<Void> write(LargeObject object, byte[] chunk, int length) {
+        return CompletableFuture.runAsync(
+                () -> {
+                    try {
+                        object.write(chunk, 0, length);
+                    } catch (SQLException e) {
+                        throw new CompletionException(e);
+                    }
+                },
+                WRITERS);
+    }
+
+    private static void await(CompletableFuture<Void> writing) throws SQLException {
+        try {
+            writing.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof SQLException failure) {
+                throw failure;
+            }
+            throw e;
+        }
     }
 
     /** With its first bytes, which for most are all: one round trip. */

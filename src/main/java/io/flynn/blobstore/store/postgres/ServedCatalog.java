@@ -173,11 +173,10 @@ public final class ServedCatalog {
 
     private static void copy(BlobVersion version, byte[] bytes, OutputStream target, long first, long length)
             throws IOException {
-        int there = Math.toIntExact(Math.clamp(bytes.length - first, 0, length));
-        target.write(bytes, Math.toIntExact(first), there);
-        if (there < length) {
-            throw LargeObjectDownload.tooShort(largeObject(version), length - there);
+        if (first + length > bytes.length) {
+            throw LargeObjectDownload.tooShort(largeObject(version), first + length - bytes.length);
         }
+        target.write(bytes, Math.toIntExact(first), Math.toIntExact(length));
     }
 
     private Optional<BlobVersion> readInOneSnapshot(BlobName name, Reading reading) throws IOException {

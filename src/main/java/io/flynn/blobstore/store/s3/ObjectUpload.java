@@ -106,6 +106,7 @@ public final class ObjectUpload implements AutoCloseable {
      *
      * @param size the other object's, in bytes
      * @throws StorageFailure.Missing if there is no such object
+     * @throws StorageFailure.Corrupt if it is not as long as {@code size}
      */
     public void copy(ObjectKey source, long size) {
         if (size > copyBytesMax) {
@@ -121,6 +122,21 @@ public final class ObjectUpload implements AutoCloseable {
                         .sourceKey(source.toString())
                         .destinationBucket(bucket)
                         .destinationKey(key.toString())));
+        long copied = length();
+        if (copied != size) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.SIZE_DIFFERS,
+                    "could not copy object %s in %s: it has %d bytes where the row says %d"
+                            .formatted(source, place, copied, size),
+                    null);
+        }
+    }
+
+    private long length() {
+        return await(
+                        "look at object " + key,
+                        () -> client.headObject(r -> r.bucket(bucket).key(key.toString())))
+                .contentLength();
     }
 
     /**
@@ -247,12 +263,7 @@ public final class ObjectUpload implements AutoCloseable {
      */
     private boolean isStored(long size, StorageFailure cause) {
         try {
-            return await(
-                                    "look at object " + key,
-                                    () -> client.headObject(
-                                            r -> r.bucket(bucket).key(key.toString())))
-                            .contentLength()
-                    == size;
+            return length() == size;
         } catch (StorageFailure e) {
             cause.addSuppressed(e);
             return false;
