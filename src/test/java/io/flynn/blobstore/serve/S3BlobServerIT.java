@@ -299,6 +299,21 @@ class S3BlobServerIT extends BlobServerContract {
     }
 
     @Test
+    void appendToAMovedBlobThatIsCleanedMeanwhileIsNoConflict() throws IOException {
+        blobs().put("/a", "hello");
+        database().execute("UPDATE files SET file_oid = lo_from_bytea(0, 'hello')");
+
+        try (SlowPut append = slowPut("/a", 2, "Blobstore-Offset: 5")) {
+            append.send("!");
+            database().execute("SELECT lo_unlink(file_oid) FROM files WHERE file_oid IS NOT NULL");
+            database().execute("UPDATE files SET file_oid = NULL");
+            assertThat(append.send("!").status()).isEqualTo(200);
+        }
+
+        assertThat(text(blobs().follow("/a"))).isEqualTo("hello!!");
+    }
+
+    @Test
     void blobInABackendThatIsNotConfiguredCantBeCopiedOrAppendedTo() {
         database().execute("""
                 INSERT INTO files (external_id, backend, name, type, size)
