@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EndPoint;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
@@ -35,6 +36,7 @@ final class BlobRoutes extends Handler.Abstract {
             new FailureAnswer(500, "internal error", RequestFacts.NO_BACKEND, Reasons.INTERNAL, FailureAnswer.LATER);
 
     private static final int TAKEN_BYTES_MAX = 1 << 20;
+    private static final Duration TAKEN_IDLE = Duration.ofSeconds(2);
     private static final int TAKEN_AT_ONCE = 16 * 1024;
 
     private static final String NAME_REFUSED =
@@ -204,13 +206,18 @@ final class BlobRoutes extends Handler.Abstract {
      * that unread. A client that asked first doesn't send; one that sends very much more has to live with it.
      */
     private static void takeRest(Request request) throws IOException {
-        if (!request.getHeaders().contains(HttpHeader.EXPECT)) {
-            InputStream rest = Request.asInputStream(request);
-            byte[] buffer = new byte[TAKEN_AT_ONCE];
-            int read = rest.read(buffer);
-            for (int taken = 0; read >= 0 && taken < TAKEN_BYTES_MAX; taken += read) {
-                read = rest.read(buffer);
-            }
+        if (request.getHeaders().contains(HttpHeader.EXPECT)) {
+            return;
         }
+        EndPoint client = request.getConnectionMetaData().getConnection().getEndPoint();
+        long idle = client.getIdleTimeout();
+        client.setIdleTimeout(Math.min(idle, TAKEN_IDLE.toMillis()));
+        InputStream rest = Request.asInputStream(request);
+        byte[] buffer = new byte[TAKEN_AT_ONCE];
+        int read = rest.read(buffer);
+        for (int taken = 0; read >= 0 && taken < TAKEN_BYTES_MAX; taken += read) {
+            read = rest.read(buffer);
+        }
+        client.setIdleTimeout(idle);
     }
 }
