@@ -18,6 +18,7 @@ import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.postgresql.PGConnection;
@@ -47,7 +48,7 @@ final class PlainServer extends Handler.Abstract {
         config.setMinimumIdle(0);
         config.setAutoCommit(false);
         Server server = new Server(new QueuedThreadPool(200));
-        org.eclipse.jetty.server.ServerConnector connector = new org.eclipse.jetty.server.ServerConnector(server);
+        ServerConnector connector = new ServerConnector(server);
         connector.setPort(Integer.parseInt(arguments[0]));
         server.addConnector(connector);
         server.setHandler(new PlainServer(new HikariDataSource(config)));

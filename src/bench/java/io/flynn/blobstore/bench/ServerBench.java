@@ -4,6 +4,7 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.file.Files;
@@ -15,6 +16,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.ToDoubleFunction;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyOut;
 import picocli.CommandLine;
@@ -49,7 +52,7 @@ public final class ServerBench implements Runnable {
         try {
             logs = Files.createTempDirectory("bench");
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -76,7 +79,7 @@ public final class ServerBench implements Runnable {
         double databaseCpu;
         double bytes;
 
-        double median(java.util.function.ToDoubleFunction<Load.Result> figure) {
+        double median(ToDoubleFunction<Load.Result> figure) {
             return Load.median(rounds.stream().mapToDouble(figure).toArray());
         }
     }
@@ -244,7 +247,7 @@ public final class ServerBench implements Runnable {
 
     /** What PostgreSQL can send of the same large objects, in bytes a second, by as many connections, to readers that discard. */
     private double copyBound(EmbeddedPg.Database database, Load load) throws InterruptedException {
-        java.util.concurrent.atomic.LongAdder read = new java.util.concurrent.atomic.LongAdder();
+        LongAdder read = new LongAdder();
         long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         List<Thread> threads = new ArrayList<>();
         for (int number = 0; number < load.clients(); number++) {

@@ -43,8 +43,9 @@ public final class RealApiServer {
                 .withOfflineMode(true)
                 .withStartupTimeout(START_MILLIS_MAX)
                 .build());
-        start();
+        // Before it starts: of one that doesn't get ready, its database runs.
         Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
+        start();
     }
 
     /** One JVM at a time: they share the certificates in {@code KUBE_API_TEST_DIR}, and whoever comes first makes them. */
