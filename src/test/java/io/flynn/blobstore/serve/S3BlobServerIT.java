@@ -1,7 +1,6 @@
 package io.flynn.blobstore.serve;
 
 import static io.flynn.blobstore.serve.RunningServer.text;
-import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.LocalS3;
@@ -11,47 +10,11 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-class S3BlobServerIT extends BlobServerContract {
-
-    private static final String BUCKET = "blobs";
-
-    private final LocalS3 store = LocalS3.start();
-
-    @Override
-    Map<String, String> backend() {
-        store.createBucket(BUCKET);
-        Map<String, String> environment = new HashMap<>(store.environment(S3MAIN, BUCKET));
-        environment.put("DEFAULT_BACKEND", "s3main");
-        return environment;
-    }
-
-    @Override
-    long objects() {
-        return store.sizes(BUCKET).size() + store.unfinishedUploads(BUCKET).size();
-    }
-
-    @Override
-    String backendName() {
-        return "s3main";
-    }
-
-    @BeforeEach
-    void empty() {
-        store.sizes(BUCKET).keySet().forEach(key -> store.remove(BUCKET, key));
-    }
-
-    @AfterAll
-    void stopStore() {
-        store.close();
-    }
+class S3BlobServerIT extends S3ServerContract {
 
     @Test
     void redirectsToALinkThatWorksForTenMinutes() {

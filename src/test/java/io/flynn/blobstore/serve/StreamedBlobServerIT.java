@@ -1,60 +1,29 @@
 package io.flynn.blobstore.serve;
 
 import static io.flynn.blobstore.serve.RunningServer.text;
-import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.flynn.blobstore.testkit.LocalS3;
 import io.flynn.blobstore.testkit.LocalS3.Operation;
 import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Blobs in an external backend, for clients that can't reach it. */
-class StreamedBlobServerIT extends BlobServerContract {
-
-    private static final String BUCKET = "blobs";
-
-    private final LocalS3 store = LocalS3.start();
+class StreamedBlobServerIT extends S3ServerContract {
 
     @Override
     Map<String, String> backend() {
-        store.createBucket(BUCKET);
-        Map<String, String> environment = new HashMap<>(store.environment(S3MAIN, BUCKET));
-        environment.put("DEFAULT_BACKEND", "s3main");
+        Map<String, String> environment = super.backend();
         environment.put("BLOBSTORE_REDIRECT", "false");
         return environment;
-    }
-
-    @Override
-    long objects() {
-        return store.sizes(BUCKET).size() + store.unfinishedUploads(BUCKET).size();
-    }
-
-    @Override
-    String backendName() {
-        return "s3main";
-    }
-
-    @BeforeEach
-    void empty() {
-        store.sizes(BUCKET).keySet().forEach(key -> store.remove(BUCKET, key));
-    }
-
-    @AfterAll
-    void stopStore() {
-        store.close();
     }
 
     @Test
