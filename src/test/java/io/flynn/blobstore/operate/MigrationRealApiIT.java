@@ -5,6 +5,7 @@ import io.fabric8.kubernetes.client.ConfigBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.flynn.blobstore.testkit.cluster.RealApiServer;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
@@ -15,9 +16,16 @@ import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
         disabledReason = "KUBE_API_TEST_DIR names no API server's binaries")
 class MigrationRealApiIT extends MigrationContract {
 
+    private static Process controllers;
+
     @BeforeAll
     static void startControllers() throws Exception {
-        RealApiServer.shared().startControllers();
+        controllers = RealApiServer.shared().startControllers();
+    }
+
+    @AfterAll
+    static void stopControllers() {
+        controllers.destroyForcibly();
     }
 
     @Override

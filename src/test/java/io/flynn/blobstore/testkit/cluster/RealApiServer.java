@@ -38,7 +38,8 @@ public final class RealApiServer {
 
     private final KubeAPIServer server;
 
-    private RealApiServer() {
+    /** One more, for a test of how it starts; the caller stops it. */
+    RealApiServer() {
         server = new KubeAPIServer(KubeAPIServerConfigBuilder.anAPIServerConfig()
                 .withOfflineMode(true)
                 .withStartupTimeout(START_MILLIS_MAX)
@@ -79,6 +80,10 @@ public final class RealApiServer {
             shared = new RealApiServer();
         }
         return shared;
+    }
+
+    void stop() {
+        server.stop();
     }
 
     public String kubeconfig() {

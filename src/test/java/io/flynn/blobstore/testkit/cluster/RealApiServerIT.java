@@ -19,9 +19,14 @@ class RealApiServerIT {
         TimeZone here = TimeZone.getDefault();
         TimeZone late = RealApiServer.zoneWhereItIs(LocalTime.of(23, 59));
         TimeZone.setDefault(late);
-        try (KubernetesClient client = RealApiServer.shared().client()) {
-            assertThat(client.namespaces().withName("default").get()).isNotNull();
-            assertThat(TimeZone.getDefault()).isEqualTo(late);
+        try {
+            RealApiServer server = new RealApiServer();
+            try (KubernetesClient client = server.client()) {
+                assertThat(client.namespaces().withName("default").get()).isNotNull();
+                assertThat(TimeZone.getDefault()).isEqualTo(late);
+            } finally {
+                server.stop();
+            }
         } finally {
             TimeZone.setDefault(here);
         }
