@@ -31,7 +31,7 @@ public final class HttpServersBench {
                         logs.resolve(name),
                         Map.of(),
                         port,
-                        List.of("-Xmx256m"),
+                        List.of("-Xmx256m", "-Dsun.net.httpserver.nodelay=true"),
                         HttpServer.class.getName(),
                         name,
                         Integer.toString(port)));

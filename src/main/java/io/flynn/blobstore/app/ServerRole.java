@@ -13,6 +13,7 @@ import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.flynn.blobstore.store.s3.PartRoom;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
@@ -61,8 +62,7 @@ final class ServerRole implements Callable<Integer> {
                     .values()
                     .forEach(problem ->
                             LOG.atError().addKeyValue("problem", problem).log("a backend can't be used"));
-            // A quarter of the heap: what else a request needs is small.
-            backends = new Backends(configured, Runtime.getRuntime().maxMemory() / 4);
+            backends = new Backends(configured, new PartRoom(transfersBytes(), settings.spool()));
         } catch (InvalidSettingException e) {
             LOG.error(e.getMessage());
             return ExitCode.USAGE.value();
@@ -75,7 +75,7 @@ final class ServerRole implements Callable<Integer> {
         ServerLogs logs = ServerLogs.begin();
         BlobServer server = new BlobServer(
                 settings,
-                new ServedCatalog(database),
+                new ServedCatalog(database, ServedCatalog.Memory.of(transfersBytes(), settings.databaseConnections())),
                 new ServedCatalog(statusDatabase),
                 backends,
                 metrics,
@@ -103,6 +103,11 @@ final class ServerRole implements Callable<Integer> {
             Runtime.getRuntime().removeShutdownHook(stopping);
             logs.close();
         }
+    }
+
+    /** A quarter of the heap for what goes to and comes from the database, and as much for uploads that go elsewhere. */
+    private static long transfersBytes() {
+        return Runtime.getRuntime().maxMemory() / 4;
     }
 
     private static void observe(MeterRegistry metrics, Database database) {

@@ -33,6 +33,15 @@ public record BlobVersion(
         }
     }
 
+    /** Whether {@code other} is this version after its bytes, and nothing else of it, were moved out of the database. */
+    public boolean isMovedTo(BlobVersion other) {
+        return isInPostgres()
+                && !other.isInPostgres()
+                && other.id().equals(id)
+                && other.size() == size
+                && other.updatedAt().equals(updatedAt);
+    }
+
     public boolean isInPostgres() {
         return backend.equals(BackendName.POSTGRES.value());
     }

@@ -3,7 +3,7 @@ package io.flynn.blobstore.serve;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.decide.BackendEnvironment;
 import io.flynn.blobstore.decide.InvalidSettingException;
-import io.flynn.blobstore.store.s3.PartBuffers;
+import io.flynn.blobstore.store.s3.PartRoom;
 import io.flynn.blobstore.store.s3.ServedBucket;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -27,16 +27,14 @@ public final class Backends implements AutoCloseable {
     /**
      * Connects to nothing.
      *
-     * @param uploadBytesMax memory that uploads to all backends together may take
+     * @param room for uploads to all backends together
      * @throws InvalidSettingException if new blobs would have nowhere to go; it says why and what to do
      */
-    public Backends(BackendEnvironment environment, long uploadBytesMax) {
+    public Backends(BackendEnvironment environment, PartRoom room) {
         requireDefault(environment);
-        PartBuffers buffers = new PartBuffers(uploadBytesMax);
         environment
                 .backends()
-                .forEach((name, settings) ->
-                        buckets.put(name.value(), new ServedBucket(settings, CONNECTIONS, buffers)));
+                .forEach((name, settings) -> buckets.put(name.value(), new ServedBucket(settings, CONNECTIONS, room)));
         defaultBackend = environment.defaultBackend();
     }
 

@@ -108,9 +108,17 @@ final class BlobUpload {
         }
         InputStream more = Request.asInputStream(request);
         if (version.isInPostgres()) {
-            catalog.append(name, version, precondition, more);
-            return;
+            catalog.append(name, version, precondition, more, (moved, bytes) -> {
+                RequestFacts.of(request).backend(moved.backend());
+                appendToObject(name, moved, precondition, bytes);
+            });
+        } else {
+            appendToObject(name, version, precondition, more);
         }
+    }
+
+    private void appendToObject(BlobName name, BlobVersion version, Precondition precondition, InputStream more)
+            throws IOException {
         ServedBucket bucket = backends.bucket(version.backend());
         publish(
                 name,

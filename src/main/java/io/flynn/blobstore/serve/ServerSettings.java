@@ -1,9 +1,11 @@
 package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * How one server listens, bounds what it does, and stops.
@@ -11,6 +13,7 @@ import java.util.Map;
  * @param port 0 = any free one
  * @param metricsPort 0 = any free one, negative = none
  * @param accessLog whether requests are logged
+ * @param spool where uploads are gathered that memory has no room for; empty = they wait
  * @param databaseConnections at most so many blobs go from or to the database at once
  * @param databaseWait for a connection that is free
  * @param drainDelay how long a server that was told to stop still takes new requests
@@ -23,6 +26,7 @@ public record ServerSettings(
         Limits limits,
         Redirects redirects,
         Deletion deletion,
+        Optional<Path> spool,
         int databaseConnections,
         Duration databaseWait,
         Duration drainDelay,
@@ -145,6 +149,14 @@ public record ServerSettings(
     private static final Setting<Integer> DELETES_PER_SECOND = Setting.number(
             "BLOBSTORE_DELETES_PER_SECOND", 50, 1, 1_000, "objects that this server deletes in a second, at most");
 
+    /** A part of an upload is gathered whole before it is sent; S3 wants at least 5 MiB, and clients may be slow. */
+    private static final Setting<Optional<Path>> SPOOL = Setting.directory(
+                    "BLOBSTORE_SPOOL_DIR",
+                    "/tmp",
+                    "where uploads to external backends are gathered, up to 16 MiB each, once together they take a quarter of the"
+                            + " heap; off = then they wait for memory")
+            .or("off", Optional.empty());
+
     private static final Setting<Integer> DATABASE_CONNECTIONS = Setting.number(
             "BLOBSTORE_DATABASE_CONNECTIONS",
             16,
@@ -192,6 +204,7 @@ public record ServerSettings(
             LINK_LIFETIME,
             DELETE_AFTER,
             DELETES_PER_SECOND,
+            SPOOL,
             DATABASE_CONNECTIONS,
             DATABASE_WAIT,
             DRAIN_DELAY,
@@ -212,6 +225,7 @@ public record ServerSettings(
                         BLOB_BYTES.in(environment)),
                 new Redirects(REDIRECT.in(environment), LINK_LIFETIME.in(environment)),
                 new Deletion(deleteAfter(environment), DELETES_PER_SECOND.in(environment)),
+                SPOOL.in(environment),
                 DATABASE_CONNECTIONS.in(environment),
                 DATABASE_WAIT.in(environment),
                 DRAIN_DELAY.in(environment),

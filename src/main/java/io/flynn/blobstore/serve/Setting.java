@@ -1,6 +1,7 @@
 package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.decide.InvalidSettingException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -53,6 +54,18 @@ public record Setting<T>(
                 meaning,
                 "a number of bytes such as 64Ki or 5Gi, from %d to %d".formatted(min, max),
                 value -> parseSize(value).filter(size -> size >= min && size <= max));
+    }
+
+    /** Its absolute path; whether it is there, shows when it is used. */
+    static Setting<Optional<Path>> directory(String variable, String ifUnset, String meaning) {
+        return new Setting<>(
+                variable,
+                ifUnset,
+                meaning,
+                "a directory's path, beginning with a slash",
+                value -> value.startsWith("/") && value.indexOf('\0') < 0
+                        ? Optional.of(Optional.of(Path.of(value)))
+                        : Optional.empty());
     }
 
     static Setting<Boolean> flag(String variable, boolean ifUnset, String meaning) {

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.decide.BackendEnvironment;
 import io.flynn.blobstore.decide.InvalidSettingException;
+import io.flynn.blobstore.store.s3.PartRoom;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class BackendsTest {
@@ -52,6 +54,6 @@ class BackendsTest {
     }
 
     private static Backends backends(Map<String, String> environment) {
-        return new Backends(BackendEnvironment.decode(environment), 1);
+        return new Backends(BackendEnvironment.decode(environment), new PartRoom(1, Optional.empty()));
     }
 }

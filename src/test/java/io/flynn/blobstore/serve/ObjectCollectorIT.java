@@ -15,6 +15,7 @@ import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
 import io.flynn.blobstore.store.postgres.UploadIntent;
+import io.flynn.blobstore.store.s3.PartRoom;
 import io.flynn.blobstore.store.s3.S3Clients;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -24,6 +25,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
@@ -149,7 +151,8 @@ class ObjectCollectorIT {
                 pg.texts("SELECT external_id FROM files ORDER BY file_id").subList(3, 8);
         store.hold(held);
 
-        try (Backends backends = new Backends(BackendEnvironment.decode(environment), 1 << 20);
+        try (Backends backends =
+                        new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
                 ObjectCollector collector =
                         new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
             collector.round();
@@ -233,7 +236,8 @@ class ObjectCollectorIT {
     }
 
     private void round() {
-        try (Backends backends = new Backends(BackendEnvironment.decode(environment), 1 << 20);
+        try (Backends backends =
+                        new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
                 ObjectCollector collector =
                         new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
             collector.round();

@@ -160,14 +160,15 @@ class PostgresBlobServerIT extends BlobServerContract {
         }
     }
 
+    /** To a backend that this server doesn't know; to one that it knows, see {@code S3BlobServerIT}. */
     @Test
-    void appendToABlobThatIsMovedMeanwhileIsAConflict() throws IOException {
+    void appendToABlobThatIsMovedMeanwhileOutOfReachLeavesTheOldBytes() throws IOException {
         blobs().put("/a", "hello");
 
         try (SlowPut append = slowPut("/a", 6, "Blobstore-Offset: 5")) {
             append.send(" wo");
             database().execute("UPDATE files SET backend = 's3main', external_id = uuid_generate_v4()");
-            assertThat(append.send("rld").status()).isEqualTo(409);
+            assertThat(append.send("rld").status()).isEqualTo(503);
         }
 
         assertThat(database().texts("SELECT convert_from(lo_get(file_oid), 'UTF8') FROM files"))
@@ -285,6 +286,32 @@ class PostgresBlobServerIT extends BlobServerContract {
 
         assertThat(names()).isEmpty();
         assertThat(largeObjects()).isZero();
+    }
+
+    /** As if clients put a blob for each that goes. */
+    @Test
+    void deleteEndsAlthoughMoreAndMoreNamesAreMadeBelow() {
+        database().execute("""
+                CREATE FUNCTION one_more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    INSERT INTO files (file_oid, backend, name, type, size)
+                        VALUES (lo_from_bytea(0, 'x'), 'postgres', '/many/' || uuid_generate_v4(), '', 1);
+                    RETURN NULL;
+                END $$
+                """);
+        database().execute("""
+                INSERT INTO files (file_oid, backend, name, type, size)
+                SELECT lo_from_bytea(0, 'x'), 'postgres', '/many/' || i, '', 1 FROM generate_series(1, 1200) i
+                """);
+        database()
+                .execute("CREATE TRIGGER one_more AFTER UPDATE OF deleted_at ON files FOR EACH ROW"
+                        + " WHEN (NEW.name ~ '^/many/[0-9]+$') EXECUTE FUNCTION one_more()");
+        try {
+            assertThat(blobs().delete("/many").statusCode()).isEqualTo(200);
+        } finally {
+            database().execute("DROP FUNCTION one_more CASCADE");
+        }
+
+        assertThat(names()).hasSize(1200).noneMatch(name -> name.matches("/many/[0-9]+"));
     }
 
     @Test

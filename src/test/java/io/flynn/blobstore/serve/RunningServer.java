@@ -5,6 +5,7 @@ import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
+import io.flynn.blobstore.store.s3.PartRoom;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
@@ -44,7 +45,7 @@ public final class RunningServer implements AutoCloseable {
         PgSettings postgres = PgSettings.decode(variables);
         database = new Database(postgres, "test", settings.databaseConnections(), settings.databaseWait());
         statusDatabase = new Database(postgres, "test", 1, settings.databaseWait());
-        backends = new Backends(BackendEnvironment.decode(variables), 64 << 20);
+        backends = new Backends(BackendEnvironment.decode(variables), new PartRoom(64 << 20, settings.spool()));
         database.observe(metrics);
         server = new BlobServer(
                 settings,

@@ -9,6 +9,8 @@ import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
@@ -274,6 +276,35 @@ class S3BlobServerIT extends S3ServerContract {
         }
 
         assertThat(text(blobs().follow("/a"))).isEqualTo("hello!!");
+    }
+
+    @Test
+    void appendToABlobThatIsMovedMeanwhileIsMadeWhereItIsNow() throws Exception {
+        byte[] whole = random(6_000_000);
+        byte[] old = Arrays.copyOf(whole, 5_500_000);
+        byte[] more = Arrays.copyOfRange(whole, old.length, whole.length);
+        blobs().put("/a", old);
+        String key = database().texts("SELECT external_id::text FROM files").getFirst();
+        try (Connection connection = database().connect();
+                PreparedStatement put = connection.prepareStatement(
+                        "UPDATE files SET backend = 'postgres', external_id = NULL, file_oid = lo_from_bytea(0, ?)")) {
+            put.setBytes(1, old);
+            put.executeUpdate();
+        }
+
+        try (SlowPut append = slowPut("/a", more.length, "Blobstore-Offset: " + old.length)) {
+            append.send(Arrays.copyOf(more, 400_000));
+            database()
+                    .execute("UPDATE files SET backend = 's3main', external_id = '%s' WHERE deleted_at IS NULL"
+                            .formatted(key));
+            assertThat(append.send(Arrays.copyOfRange(more, 400_000, more.length))
+                            .status())
+                    .isEqualTo(200);
+        }
+
+        assertIs("/a", whole);
+        assertThat(largeObjects()).isZero();
+        assertNoIntents();
     }
 
     @Test

@@ -8,8 +8,10 @@ import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.serve.ServerSettings.Deletion;
 import io.flynn.blobstore.serve.ServerSettings.Limits;
 import io.flynn.blobstore.serve.ServerSettings.Redirects;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,6 +29,7 @@ class ServerSettingsTest {
                                 4096, Duration.ofSeconds(60), Duration.ofSeconds(10), 1024, 16 * 1024, Long.MAX_VALUE),
                         new Redirects(true, Duration.ofMinutes(10)),
                         new Deletion(Duration.ofMinutes(15), 50),
+                        Optional.of(Path.of("/tmp")),
                         16,
                         Duration.ofSeconds(2),
                         Duration.ofSeconds(5),
@@ -49,6 +52,7 @@ class ServerSettingsTest {
                         entry("BLOBSTORE_LINK_LIFETIME", "168h"),
                         entry("BLOBSTORE_DELETE_AFTER", "720h"),
                         entry("BLOBSTORE_DELETES_PER_SECOND", "7"),
+                        entry("BLOBSTORE_SPOOL_DIR", "off"),
                         entry("BLOBSTORE_DATABASE_CONNECTIONS", "4"),
                         entry("BLOBSTORE_DATABASE_WAIT", "250ms"),
                         entry("BLOBSTORE_DRAIN_DELAY", "500ms"),
@@ -60,6 +64,7 @@ class ServerSettingsTest {
                         new Limits(100, Duration.ofHours(1), Duration.ofSeconds(1), 0, 8192, 5L << 30),
                         new Redirects(false, Duration.ofDays(7)),
                         new Deletion(Duration.ofDays(30), 7),
+                        Optional.empty(),
                         4,
                         Duration.ofMillis(250),
                         Duration.ofMillis(500),
@@ -97,6 +102,7 @@ class ServerSettingsTest {
         "BLOBSTORE_LINK_LIFETIME, 604801s",
         "BLOBSTORE_DELETE_AFTER, 4m",
         "BLOBSTORE_DELETES_PER_SECOND, 0",
+        "BLOBSTORE_SPOOL_DIR, tmp",
         "BLOBSTORE_DATABASE_CONNECTIONS, 0",
         "BLOBSTORE_DATABASE_CONNECTIONS, 99999999999",
         "BLOBSTORE_DATABASE_WAIT, 249ms",

@@ -80,6 +80,7 @@ public final class LocalS3 implements AutoCloseable {
 
     private final TransientNio2BlobStore objects = new TransientNio2BlobStore();
     private final Map<Operation, AtomicLong> counts = new EnumMap<>(Operation.class);
+    private final Map<Operation, AtomicInteger> failures = new EnumMap<>(Operation.class);
     private final Map<String, AtomicLong> putsByKey = new ConcurrentHashMap<>();
     private final S3Proxy proxy;
     private volatile Duration putDelay = Duration.ZERO;
@@ -91,6 +92,7 @@ public final class LocalS3 implements AutoCloseable {
     private LocalS3() {
         for (Operation operation : Operation.values()) {
             counts.put(operation, new AtomicLong());
+            failures.put(operation, new AtomicInteger());
         }
         proxy = S3Proxy.builder()
                 .blobStore(new Counting(objects))
@@ -168,6 +170,11 @@ public final class LocalS3 implements AutoCloseable {
     /** From now on these operations, and no others, are denied, as by a policy. */
     public void deny(Operation... operations) {
         denied = Set.of(operations);
+    }
+
+    /** The next so many times it is asked to do this, it says that it is too busy. */
+    public void failNext(Operation operation, int times) {
+        failures.get(operation).set(times);
     }
 
     /** From now on these objects can't be deleted, as those that are under a legal hold. */
@@ -258,6 +265,9 @@ public final class LocalS3 implements AutoCloseable {
             counts.get(operation).incrementAndGet();
             if (denied.contains(operation)) {
                 throw failure(403, "AccessDenied");
+            }
+            if (failures.get(operation).getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
+                throw failure(503, "SlowDown");
             }
             if (broken.contains(operation)) {
                 throw failure(501, "NotImplemented");

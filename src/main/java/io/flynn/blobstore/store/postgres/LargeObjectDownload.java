@@ -14,17 +14,19 @@ import java.sql.SQLException;
 /** The bytes of one version, readable while its transaction lasts. */
 final class LargeObjectDownload implements ServedCatalog.Bytes {
 
-    /** What one {@code lo_get} returns: larger ones cost the server page faults, smaller ones messages (measured). */
-    private static final int CHUNK_BYTES = 256 * 1024;
-
     private final Connection connection;
     private final BlobVersion version;
+    private final int chunkBytes;
     private final Runnable handingOn;
 
-    /** @param handingOn run before bytes are written */
-    LargeObjectDownload(Connection connection, BlobVersion version, Runnable handingOn) {
+    /**
+     * @param chunkBytes what one {@code lo_get} returns
+     * @param handingOn run before bytes are written
+     */
+    LargeObjectDownload(Connection connection, BlobVersion version, int chunkBytes, Runnable handingOn) {
         this.connection = connection;
         this.version = version;
+        this.chunkBytes = chunkBytes;
         this.handingOn = handingOn;
     }
 
@@ -95,8 +97,8 @@ final class LargeObjectDownload implements ServedCatalog.Bytes {
         return new StorageFailure.Missing(Reasons.SOURCE_MISSING, "the blob's row names no large object", null);
     }
 
-    private static String query(long oid, long first, long length) {
+    private String query(long oid, long first, long length) {
         return "SELECT lo_get(%d, %d + g * %d, least(%d, %d - g * %d)::int) FROM generate_series(0::bigint, %d) g"
-                .formatted(oid, first, CHUNK_BYTES, CHUNK_BYTES, length, CHUNK_BYTES, (length - 1) / CHUNK_BYTES);
+                .formatted(oid, first, chunkBytes, chunkBytes, length, chunkBytes, (length - 1) / chunkBytes);
     }
 }

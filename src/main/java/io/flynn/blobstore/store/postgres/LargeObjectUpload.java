@@ -26,9 +26,6 @@ import org.postgresql.largeobject.LargeObjectManager;
  */
 record LargeObjectUpload(long oid, BlobContent content) {
 
-    /** One round trip each; more costs memory for each upload and gains little. */
-    private static final int CHUNK_BYTES = 256 * 1024;
-
     private static final String CREATE = "SELECT lo_from_bytea(0, ?)";
 
     private static final ExecutorService WRITERS = Executors.newVirtualThreadPerTaskExecutor();
@@ -36,28 +33,40 @@ record LargeObjectUpload(long oid, BlobContent content) {
     /**
      * Reads {@code body} to its end.
      *
+     * @param chunkBytes one round trip each, and two of them in memory
      * @throws UncheckedIOException if it can't be read to its end
      */
-    static LargeObjectUpload of(Connection connection, InputStream body, Digest digest) throws SQLException {
-        byte[] chunk = new byte[CHUNK_BYTES];
+    static LargeObjectUpload of(Connection connection, InputStream body, Digest digest, int chunkBytes)
+            throws SQLException {
+        byte[] chunk = new byte[chunkBytes];
         int read = read(body, chunk);
         digest.update(ByteBuffer.wrap(chunk, 0, read));
-        long oid = create(connection, read < CHUNK_BYTES ? Arrays.copyOf(chunk, read) : chunk);
-        if (read == CHUNK_BYTES) {
+        long oid = create(connection, read < chunkBytes ? Arrays.copyOf(chunk, read) : chunk);
+        if (read == chunkBytes) {
             LargeObject object =
                     connection.unwrap(PGConnection.class).getLargeObjectAPI().open(oid, LargeObjectManager.WRITE);
             object.seek(read);
-            writeRest(object, body, digest);
+            writeRest(object, body, digest, chunk);
             // Closed on success only: after a failure the transaction is over, and the descriptor with it.
             object.close();
         }
         return new LargeObjectUpload(oid, digest.finish());
     }
 
+    /** All that was written, within the transaction. */
+    InputStream read(Connection connection) throws SQLException {
+        return connection
+                .unwrap(PGConnection.class)
+                .getLargeObjectAPI()
+                .open(oid, LargeObjectManager.READ)
+                .getInputStream();
+    }
+
     /** While a chunk is written, which takes the database longest, the next one is read and digested. */
-    private static void writeRest(LargeObject object, InputStream body, Digest digest) throws SQLException {
-        byte[] filling = new byte[CHUNK_BYTES];
-        byte[] free = new byte[CHUNK_BYTES];
+    private static void writeRest(LargeObject object, InputStream body, Digest digest, byte[] chunk)
+            throws SQLException {
+        byte[] filling = chunk;
+        byte[] free = new byte[chunk.length];
         CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
         try {
             for (int read = read(body, filling); read > 0; read = read(body, filling)) {

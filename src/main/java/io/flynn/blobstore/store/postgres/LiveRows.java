@@ -23,7 +23,7 @@ import java.util.UUID;
 final class LiveRows {
 
     /** Each turn is lost only to another change of the same name that was committed meanwhile. */
-    private static final int TURNS_MAX = 50;
+    static final int TURNS_MAX = 50;
 
     /** An old server's overwrite holds its row for a whole upload: not worth a connection to wait longer for. */
     private static final String WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '20s'";
@@ -37,7 +37,7 @@ final class LiveRows {
      * What is small comes with its row: one statement, one snapshot, one round trip. Larger ones would fill the memory of as many
      * requests.
      */
-    private static final int SMALL_BYTES = 64 * 1024;
+    static final int SMALL_BYTES = 64 * 1024;
 
     private static final String FIND_WITH_BYTES = """
             SELECT file_id, backend, file_oid, external_id, type, coalesce(size, -1), sha512, updated_at,
@@ -85,7 +85,12 @@ final class LiveRows {
      * @param bytes what the large object holds of the version's bytes, if they are few; empty = to be read by themselves, if they
      *     are in the database at all
      */
-    record Found(BlobVersion version, Optional<byte[]> bytes) {}
+    record Found(BlobVersion version, Optional<byte[]> bytes) {
+
+        boolean isWithoutItsBytes() {
+            return version.isInPostgres() && bytes.isEmpty();
+        }
+    }
 
     /** The same with its bytes, if they are few. */
     static Optional<Found> findWithBytes(Connection connection, BlobName name) throws SQLException {
@@ -163,7 +168,7 @@ final class LiveRows {
         return e;
     }
 
-    private static StorageFailure.Busy contended() {
+    static StorageFailure.Busy contended() {
         return new StorageFailure.Busy(
                 Reasons.DATABASE_BUSY, "could not change a name: others change it without pause", null);
     }

@@ -18,11 +18,17 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.Semaphore;
 
 /**
  * The rows of {@code files} as the HTTP blobstore reads and changes them, and the large objects that they name. Names are only
@@ -42,9 +48,9 @@ public final class ServedCatalog {
 
     private static final int LIST_FETCH_ROWS = 1_000;
 
-    private static final String ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+    private static final Memory ENOUGH = new Memory(Memory.CHUNK_BYTES_MAX, 1_000);
 
-    private static final String ONE_SNAPSHOT_TO_WRITE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    private static final String ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
     /** Not now(): a version whose upload took long would seem older than the one that it replaces. */
     private static final String INSERT = """
@@ -60,15 +66,14 @@ public final class ServedCatalog {
 
     private static final String UNLINK = "SELECT lo_unlink(?::oid)";
 
-    private static final String DELETE_SOME = """
+    /** All in one order, so that two deletes never wait for each other. */
+    private static final String DELETE_NAMES =
+            """
             WITH doomed AS (
-                SELECT file_id FROM files
-                WHERE deleted_at IS NULL AND (name = ? OR starts_with(name, ?))
-                ORDER BY file_id LIMIT ? FOR UPDATE)
-            """ + LiveRows.SOFT_DELETE + "FROM doomed d WHERE f.file_id = d.file_id";
+                SELECT file_id FROM files WHERE deleted_at IS NULL AND name = ANY (?) ORDER BY file_id FOR UPDATE)
+            """ + LiveRows.SOFT_DELETE + "FROM doomed d WHERE f.file_id = d.file_id RETURNING f.name";
 
-    private static final String IS_LEFT =
-            "SELECT EXISTS (SELECT FROM files WHERE deleted_at IS NULL AND (name = ? OR starts_with(name, ?)))";
+    private static final String LIVE_NAMES = "SELECT name FROM files WHERE deleted_at IS NULL AND name = ANY (?)";
 
     /** In the order of the names' bytes, which collation C gives. */
     private static final String CHILDREN = """
@@ -81,9 +86,6 @@ public final class ServedCatalog {
             WHERE rest <> '' AND NOT starts_with(rest, '/')
             ORDER BY child""";
 
-    /** SQLSTATE serialization_failure: in a snapshot's transaction, that a row was changed since. */
-    private static final String CHANGED_SINCE = "40001";
-
     /**
      * What writing to a large object ends with that another transaction wrote to: "tuple concurrently updated" and a duplicate
      * page. Ours lock the row first; an old server's append doesn't.
@@ -91,15 +93,48 @@ public final class ServedCatalog {
     private static final Set<String> WRITTEN_SINCE = Set.of("XX000", "23505");
 
     private final Database database;
+    private final int chunkBytes;
+    private final Semaphore smallReads;
     private final Duration signOfLife;
 
+    /**
+     * What bytes on their way between clients and the database may take of the heap.
+     *
+     * @param chunkBytes what goes to or comes from the database at once; a transfer has two of them in memory
+     * @param smallReads how many small blobs are held for clients at once
+     */
+    public record Memory(int chunkBytes, int smallReads) {
+
+        /** Larger ones cost the database page faults, smaller ones messages (measured). */
+        static final int CHUNK_BYTES_MAX = 256 * 1024;
+
+        private static final int CHUNK_BYTES_MIN = 16 * 1024;
+
+        /**
+         * @param bytesMax for all of it
+         * @param transfers that run at once
+         */
+        public static Memory of(long bytesMax, int transfers) {
+            long chunk = Math.clamp(bytesMax / 2 / (2L * transfers), CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
+            long small = Math.clamp(bytesMax / 2 / LiveRows.SMALL_BYTES, 1, Integer.MAX_VALUE);
+            return new Memory(Math.toIntExact(chunk), Math.toIntExact(small));
+        }
+    }
+
+    public ServedCatalog(Database database, Memory memory) {
+        this(database, memory, UploadIntent.SIGN_OF_LIFE);
+    }
+
+    /** With as much memory as it likes. */
     public ServedCatalog(Database database) {
-        this(database, UploadIntent.SIGN_OF_LIFE);
+        this(database, ENOUGH);
     }
 
     /** @param signOfLife how often uploads to external backends show that they are under way */
-    ServedCatalog(Database database, Duration signOfLife) {
+    ServedCatalog(Database database, Memory memory, Duration signOfLife) {
         this.database = database;
+        chunkBytes = memory.chunkBytes();
+        smallReads = new Semaphore(memory.smallReads());
         this.signOfLife = signOfLife;
     }
 
@@ -150,25 +185,36 @@ public final class ServedCatalog {
     }
 
     /**
-     * A blob that is not small is read from one snapshot, and through one connection, that last while {@code reading} runs: a
-     * large object that is unlinked meanwhile can still be read to its end.
+     * A small blob is held in memory for {@code reading}, if there is room. Any other is read from one snapshot, and through one
+     * connection, that last while {@code reading} runs: a large object that is unlinked meanwhile can still be read to its end.
      *
      * @return the version, on which {@code reading} was run if its bytes are in the database; empty if there is no such name
      * @throws IOException if {@code reading} does
      */
     public Optional<BlobVersion> read(BlobName name, Reading reading) throws IOException {
-        Optional<LiveRows.Found> found =
-                database.read("read a blob", (connection, handingOn) -> LiveRows.findWithBytes(connection, name));
-        if (found.isPresent()) {
-            BlobVersion version = found.get().version();
-            Optional<byte[]> bytes = found.get().bytes();
-            if (bytes.isPresent()) {
-                reading.of(version, (target, first, length) -> copy(version, bytes.get(), target, first, length));
-            } else if (version.isInPostgres()) {
-                return readInOneSnapshot(name, reading);
+        if (smallReads.tryAcquire()) {
+            try {
+                Optional<LiveRows.Found> found = database.read(
+                        "read a blob", (connection, handingOn) -> LiveRows.findWithBytes(connection, name));
+                if (found.filter(LiveRows.Found::isWithoutItsBytes).isEmpty()) {
+                    if (found.isPresent()) {
+                        readFromMemory(found.get(), reading);
+                    }
+                    return found.map(LiveRows.Found::version);
+                }
+            } finally {
+                smallReads.release();
             }
         }
-        return found.map(LiveRows.Found::version);
+        return readInOneSnapshot(name, reading);
+    }
+
+    private static void readFromMemory(LiveRows.Found found, Reading reading) throws IOException {
+        BlobVersion version = found.version();
+        if (found.bytes().isPresent()) {
+            byte[] bytes = found.bytes().get();
+            reading.of(version, (target, first, length) -> copy(version, bytes, target, first, length));
+        }
     }
 
     private static void copy(BlobVersion version, byte[] bytes, OutputStream target, long first, long length)
@@ -180,19 +226,26 @@ public final class ServedCatalog {
     }
 
     private Optional<BlobVersion> readInOneSnapshot(BlobName name, Reading reading) throws IOException {
-        return unwrapping(() -> database.read("read a blob", (connection, handingOn) -> {
+        return unwrapping(() -> inOneSnapshot("read a blob", (connection, handingOn) -> {
+            Optional<BlobVersion> version = LiveRows.find(connection, name);
+            if (version.filter(BlobVersion::isInPostgres).isPresent()) {
+                wrapping(() -> reading.of(
+                        version.get(), new LargeObjectDownload(connection, version.get(), chunkBytes, handingOn)));
+            }
+            return version;
+        }));
+    }
+
+    private <T> T inOneSnapshot(String tried, Database.ReadWork<T> work) {
+        return database.read(tried, (connection, handingOn) -> {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.execute(ONE_SNAPSHOT);
             }
-            Optional<BlobVersion> version = LiveRows.find(connection, name);
-            if (version.filter(BlobVersion::isInPostgres).isPresent()) {
-                wrapping(
-                        () -> reading.of(version.get(), new LargeObjectDownload(connection, version.get(), handingOn)));
-            }
+            T result = work.on(connection, handingOn);
             connection.rollback();
-            return version;
-        }));
+            return result;
+        });
     }
 
     /**
@@ -203,7 +256,7 @@ public final class ServedCatalog {
      */
     public BlobContent put(BlobName name, String type, Precondition precondition, InputStream body) throws IOException {
         return unwrapping(() -> database.inTransaction("store a blob", connection -> {
-            LargeObjectUpload upload = LargeObjectUpload.of(connection, body, new Digest());
+            LargeObjectUpload upload = LargeObjectUpload.of(connection, body, new Digest(), chunkBytes);
             publish(connection, name, type, precondition, upload.oid(), upload.content());
             return upload.content();
         }));
@@ -234,55 +287,99 @@ public final class ServedCatalog {
                 LargeObjectCopy.copy(connection, largeObject(version), version.size(), copy, 0);
                 BlobContent content = version.sha512()
                         .map(recorded -> new BlobContent(version.size(), recorded))
-                        .orElseGet(() -> digest(connection, version).finish());
+                        .orElseGet(
+                                () -> digest(connection, version, new Digest()).finish());
                 publish(connection, target, version.type(), precondition, copy, content);
             }
             return shared.isPresent();
         });
     }
 
+    /** Adds bytes to a version that isn't in the database any more. */
+    @FunctionalInterface
+    public interface Elsewhere {
+        void append(BlobVersion moved, InputStream more) throws IOException;
+    }
+
     /**
      * Adds {@code more} to the bytes of {@code version}, which is in the database. While they come they go to a large object of
-     * their own and nothing is locked; then they are added inside the database. Who reads the blob meanwhile goes on reading
-     * what it was.
+     * their own and nothing is locked; then the row is locked, and they are added inside the database. Who reads the blob
+     * meanwhile goes on reading what it was.
      *
+     * @param elsewhere does it if the blob was moved meanwhile
      * @throws VersionChanged if it is not the name's version any more, or not as it was read; nothing has changed then
      * @throws IOException if {@code more} can't be read to its end; nothing has changed then
      */
-    public void append(BlobName name, BlobVersion version, Precondition precondition, InputStream more)
+    public void append(
+            BlobName name, BlobVersion version, Precondition precondition, InputStream more, Elsewhere elsewhere)
             throws IOException {
+        Digest digest = new Digest();
+        Optional<BlobVersion> movedBefore = digestUnlessMoved(name, version, digest);
+        if (movedBefore.isPresent()) {
+            elsewhere.append(movedBefore.get(), more);
+            return;
+        }
         unwrapping(() -> database.inTransaction("append to a blob", connection -> {
-            try (Statement statement = connection.createStatement()) {
-                // So that a row that was changed since can't be locked.
-                statement.execute(ONE_SNAPSHOT_TO_WRITE);
+            LargeObjectUpload upload = LargeObjectUpload.of(connection, more, digest, chunkBytes);
+            Savepoint unlocked = connection.setSavepoint();
+            Optional<BlobVersion> live = LiveRows.lock(connection, name);
+            Optional<BlobVersion> moved = live.filter(version::isMovedTo);
+            if (moved.isPresent()) {
+                // Frees the row, for whoever appends elsewhere.
+                connection.rollback(unlocked);
+                wrapping(() -> elsewhere.append(moved.get(), upload.read(connection)));
+            } else {
+                VersionChanged.none(version).and(precondition).check(live);
+                addTo(connection, version, upload);
+                lengthen(connection, version, upload.content());
             }
-            VersionChanged.none(version).check(LiveRows.find(connection, name));
-            Digest digest = digest(connection, version);
-            LargeObjectUpload upload = LargeObjectUpload.of(connection, more, digest);
-            precondition.check(lockUnchanged(connection, name));
-            addTo(connection, version, upload);
             unlink(connection, upload.oid());
-            lengthen(connection, version, upload.content());
             return upload.content();
         }));
     }
 
     /**
-     * Soft-deletes the name and every name below it, in as many transactions as it takes. Idempotent.
+     * Digests the version's bytes, in one snapshot with a look at its row.
+     *
+     * @return the version if it was moved; nothing is digested then
+     */
+    private Optional<BlobVersion> digestUnlessMoved(BlobName name, BlobVersion version, Digest digest) {
+        return inOneSnapshot("read a blob", (connection, handingOn) -> {
+            Optional<BlobVersion> live = LiveRows.find(connection, name);
+            Optional<BlobVersion> moved = live.filter(version::isMovedTo);
+            if (moved.isEmpty()) {
+                VersionChanged.none(version).check(live);
+                handingOn.run();
+                digest(connection, version, digest);
+            }
+            return moved;
+        });
+    }
+
+    /**
+     * Soft-deletes the name and every name that is below it when this begins, in as many transactions as it takes. Idempotent.
      *
      * @param precondition asked of the name itself, before anything is deleted
+     * @throws StorageFailure.Busy if one of the names is replaced without pause
      */
     public void delete(BlobName name, Precondition precondition) {
-        boolean isLeft = database.inTransaction("delete a name", connection -> {
-            // Not else: rows are locked in one order only when they are locked together.
+        database.with("delete a name", connection -> {
+            connection.setAutoCommit(false);
             if (!Precondition.NONE.equals(precondition)) {
                 precondition.check(LiveRows.lock(connection, name));
             }
-            return deleteBatch(connection, name);
+            try (NamesBelow below = new NamesBelow(connection, name)) {
+                List<String> names = new ArrayList<>(below.next(DELETES_PER_TRANSACTION - 1));
+                names.add(name.value());
+                while (!names.isEmpty()) {
+                    deleteAll(connection, names);
+                    names = below.next(DELETES_PER_TRANSACTION);
+                }
+            } catch (SQLException e) {
+                throw LiveRows.refusedOr(name, e);
+            }
+            return name;
         });
-        while (isLeft) {
-            isLeft = database.inTransaction("delete a name", connection -> deleteBatch(connection, name));
-        }
     }
 
     /**
@@ -327,9 +424,8 @@ public final class ServedCatalog {
         });
     }
 
-    private static Digest digest(Connection connection, BlobVersion version) {
-        Digest digest = new Digest();
-        new LargeObjectDownload(connection, version, () -> {}).digest(digest);
+    private Digest digest(Connection connection, BlobVersion version, Digest digest) {
+        new LargeObjectDownload(connection, version, chunkBytes, () -> {}).digest(digest);
         return digest;
     }
 
@@ -352,29 +448,17 @@ public final class ServedCatalog {
         }
     }
 
-    private static Optional<BlobVersion> lockUnchanged(Connection connection, BlobName name) throws SQLException {
-        try {
-            return LiveRows.lock(connection, name);
-        } catch (SQLException e) {
-            throw changedOr(CHANGED_SINCE.equals(e.getSQLState()), e);
-        }
-    }
-
     private static void addTo(Connection connection, BlobVersion version, LargeObjectUpload upload)
             throws SQLException {
         try {
             long length = upload.content().size() - version.size();
             LargeObjectCopy.copy(connection, upload.oid(), length, largeObject(version), version.size());
         } catch (SQLException e) {
-            throw changedOr(WRITTEN_SINCE.contains(e.getSQLState()), e);
+            if (WRITTEN_SINCE.contains(e.getSQLState())) {
+                throw new VersionChanged();
+            }
+            throw e;
         }
-    }
-
-    private static SQLException changedOr(boolean isChanged, SQLException e) {
-        if (isChanged) {
-            throw new VersionChanged();
-        }
-        return e;
     }
 
     private static void lengthen(Connection connection, BlobVersion version, BlobContent content) throws SQLException {
@@ -386,31 +470,33 @@ public final class ServedCatalog {
         }
     }
 
-    /** @return whether any are left */
-    private static boolean deleteBatch(Connection connection, BlobName name) throws SQLException {
-        LiveRows.waitForLocksOnly(connection);
-        return deleteSome(connection, name) == DELETES_PER_TRANSACTION || isLeft(connection, name);
-    }
-
-    private static int deleteSome(Connection connection, BlobName name) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(DELETE_SOME)) {
-            statement.setString(1, name.value());
-            statement.setString(2, name.prefix());
-            statement.setInt(3, DELETES_PER_TRANSACTION);
-            return statement.executeUpdate();
-        } catch (SQLException e) {
-            throw LiveRows.refusedOr(name, e);
+    /** A name that is replaced while its row is waited for has another one afterwards: that is deleted in the next turn. */
+    private static void deleteAll(Connection connection, Collection<String> names) throws SQLException {
+        Set<String> left = new HashSet<>(names);
+        for (int turn = 0; turn < LiveRows.TURNS_MAX; turn++) {
+            LiveRows.waitForLocksOnly(connection);
+            left.removeAll(names(connection, DELETE_NAMES, left));
+            connection.commit();
+            if (!left.isEmpty()) {
+                left.retainAll(names(connection, LIVE_NAMES, left));
+            }
+            if (left.isEmpty()) {
+                return;
+            }
         }
+        throw LiveRows.contended();
     }
 
-    /** Of a full batch, those that another delete held are deleted by it and not counted here: few deleted is not all done. */
-    private static boolean isLeft(Connection connection, BlobName name) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement(IS_LEFT)) {
-            statement.setString(1, name.value());
-            statement.setString(2, name.prefix());
-            try (ResultSet isLeft = statement.executeQuery()) {
-                isLeft.next();
-                return isLeft.getBoolean(1);
+    private static Set<String> names(Connection connection, String statement, Collection<String> those)
+            throws SQLException {
+        try (PreparedStatement prepared = connection.prepareStatement(statement)) {
+            prepared.setArray(1, connection.createArrayOf("text", those.toArray()));
+            try (ResultSet rows = prepared.executeQuery()) {
+                Set<String> names = new HashSet<>();
+                while (rows.next()) {
+                    names.add(rows.getString(1));
+                }
+                return names;
             }
         }
     }

@@ -9,17 +9,13 @@ import io.flynn.blobstore.store.StorageFailure;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.CompletedPart;
 import software.amazon.awssdk.services.s3.model.S3Exception;
@@ -27,13 +23,13 @@ import software.amazon.awssdk.services.s3.model.S3Exception;
 /**
  * Makes one object, under a key that nobody else uses: of a stream, of another object, or of both. Nothing can be read under
  * the key before all of it is there. What is sent and fits into a part goes as one request, more as parts: every request's body
- * lies in memory and carries its MD5, so the SDK can repeat it and the store can refuse it if it was damaged on the way. One
- * part is sent while the next is read, if memory allows.
+ * is gathered whole before it is sent and carries its MD5, so the SDK can repeat it and the store can refuse it if it was
+ * damaged on the way. One part is sent while the next is gathered.
  *
  * <p>A client's stream can't be read twice: sending it as it comes would leave every hiccup of the store to the client.
  *
  * <p>For one thread, and for one object. Methods block and throw {@link StorageFailure} when the store fails; after any
- * exception, {@link #discard}. Closing it gives the memory back.
+ * exception, {@link #discard}. Closing it gives the room back that its parts take.
  */
 public final class ObjectUpload implements AutoCloseable {
 
@@ -48,25 +44,29 @@ public final class ObjectUpload implements AutoCloseable {
 
     private static final int NOT_FOUND = 404;
 
+    private static final int WINDOW_BYTES = 16 * 1024;
+
     private final S3AsyncClient client;
     private final ObjectReader reader;
     private final String bucket;
     private final String place;
     private final ObjectKey key;
     private final String type;
-    private final PartBuffers buffers;
+    private final PartRoom room;
     private final long copyBytesMax;
     private final Digest digest = new Digest();
     private final List<CompletedPart> parts = new ArrayList<>();
 
-    private byte @Nullable [] filling;
-    private int filled;
+    /** What a client sends passes through it: a client that sends nothing holds no more than this. */
+    private final byte[] window = new byte[WINDOW_BYTES];
+
+    private @Nullable GatheredPart gathering;
     private Optional<Sending> sending = Optional.empty();
     private Optional<String> multipart = Optional.empty();
     private boolean mayBeStored;
 
-    /** A part on its way, and the memory that it needs until it has arrived. */
-    private record Sending(ByteBuffer bytes, CompletableFuture<CompletedPart> part) {}
+    /** A part on its way, and the room that it needs until it has arrived. */
+    private record Sending(GatheredPart bytes, CompletableFuture<CompletedPart> part) {}
 
     /**
      * @param place the bucket as people know it, for messages
@@ -78,14 +78,14 @@ public final class ObjectUpload implements AutoCloseable {
             String place,
             ObjectKey key,
             String type,
-            PartBuffers buffers,
+            PartRoom room,
             long copyBytesMax) {
         this.client = client;
         this.bucket = bucket;
         this.place = place;
         this.key = key;
         this.type = ObjectType.of(type);
-        this.buffers = buffers;
+        this.room = room;
         this.copyBytesMax = copyBytesMax;
         reader = new ObjectReader(client, bucket, place);
     }
@@ -94,7 +94,7 @@ public final class ObjectUpload implements AutoCloseable {
      * Makes it of {@code body}, whose length need not be known.
      *
      * @throws IOException if {@code body} can't be read to its end
-     * @throws StorageFailure.Busy if as many uploads run as memory allows
+     * @throws StorageFailure.Busy if there is no room for it in memory or on disk
      */
     public BlobContent store(InputStream body) throws IOException {
         take(body);
@@ -148,7 +148,7 @@ public final class ObjectUpload implements AutoCloseable {
      * @throws IOException if {@code more} can't be read to its end
      * @throws StorageFailure.Missing if there is no such object
      * @throws StorageFailure.Corrupt if it is not as long as {@code size}, or has another digest
-     * @throws StorageFailure.Busy if as many uploads run as memory allows
+     * @throws StorageFailure.Busy if there is no room for it in memory or on disk
      */
     public BlobContent append(ObjectKey source, long size, Optional<Sha512> sha512, InputStream more)
             throws IOException {
@@ -193,15 +193,26 @@ public final class ObjectUpload implements AutoCloseable {
     }
 
     private void take(InputStream bytes) throws IOException {
-        while (isFilledBy(bytes)) {
-            sendPart();
+        GatheredPart part = gathering();
+        for (int read = read(bytes, part.left()); read > 0; read = read(bytes, part.left())) {
+            ByteBuffer chunk = ByteBuffer.wrap(window, 0, read);
+            digest.update(chunk.duplicate());
+            part.add(chunk);
+            if (part.left() == 0) {
+                sendPart();
+                part = gathering();
+            }
         }
+    }
+
+    private int read(InputStream bytes, int max) throws IOException {
+        return bytes.read(window, 0, Math.min(window.length, max));
     }
 
     private BlobContent finish() {
         BlobContent content = digest.finish();
         if (multipart.isPresent()) {
-            if (filled > 0) {
+            if (gathering().size() > 0) {
                 sendPart();
             }
             awaitPart();
@@ -213,7 +224,8 @@ public final class ObjectUpload implements AutoCloseable {
     }
 
     private void putWhole() {
-        ByteBuffer whole = ByteBuffer.wrap(filling(), 0, filled);
+        GatheredPart whole = gathering();
+        String md5 = whole.md5();
         mayBeStored = true;
         await(
                 "store object " + key,
@@ -221,9 +233,9 @@ public final class ObjectUpload implements AutoCloseable {
                         r -> r.bucket(bucket)
                                 .key(key.toString())
                                 .contentType(type)
-                                .contentLength((long) whole.remaining())
-                                .contentMD5(md5(whole)),
-                        AsyncRequestBody.fromByteBufferUnsafe(whole)));
+                                .contentLength((long) whole.size())
+                                .contentMD5(md5),
+                        whole.body()));
     }
 
     private void begin() {
@@ -274,25 +286,19 @@ public final class ObjectUpload implements AutoCloseable {
         begin();
         int number = nextNumber();
         awaitPart();
-        byte[] full = filling();
-        ByteBuffer bytes = ByteBuffer.wrap(full, 0, filled);
-        filled = 0;
+        GatheredPart full = gathering();
+        String md5 = full.md5();
         CompletableFuture<CompletedPart> part = client.uploadPart(
                         r -> r.bucket(bucket)
                                 .key(key.toString())
                                 .uploadId(uploadId())
                                 .partNumber(number)
-                                .contentLength((long) bytes.remaining())
-                                .contentMD5(md5(bytes)),
-                        AsyncRequestBody.fromByteBufferUnsafe(bytes))
+                                .contentLength((long) full.size())
+                                .contentMD5(md5),
+                        full.body())
                 .thenApply(response -> completed(number, response.eTag()));
-        Optional<byte[]> other = buffers.takeIfFree();
-        if (other.isPresent()) {
-            sending = Optional.of(new Sending(bytes, part));
-            filling = other.get();
-        } else {
-            parts.add(await("store a part of object " + key, () -> part));
-        }
+        sending = Optional.of(new Sending(full, part));
+        gathering = null;
     }
 
     private int nextNumber() {
@@ -300,7 +306,7 @@ public final class ObjectUpload implements AutoCloseable {
         if (number > PARTS_MAX) {
             throw new StorageFailure.Full(
                     Reasons.BLOB_TOO_LARGE,
-                    "an upload can't be longer than %d bytes".formatted((long) PARTS_MAX * PartBuffers.PART_BYTES),
+                    "an upload can't be longer than %d bytes".formatted((long) PARTS_MAX * GatheredPart.BYTES_MAX),
                     null);
         }
         return number;
@@ -311,7 +317,7 @@ public final class ObjectUpload implements AutoCloseable {
             Sending last = sending.get();
             parts.add(await("store a part of object " + key, last::part));
             sending = Optional.empty();
-            buffers.giveBack(last.bytes().array());
+            last.bytes().close();
         }
     }
 
@@ -379,28 +385,18 @@ public final class ObjectUpload implements AutoCloseable {
     }
 
     private void digest(InputStream bytes) throws IOException {
-        byte[] chunk = filling();
-        for (int read = bytes.read(chunk); read > 0; read = bytes.read(chunk)) {
-            digest.update(ByteBuffer.wrap(chunk, 0, read));
+        for (int read = bytes.read(window); read > 0; read = bytes.read(window)) {
+            digest.update(ByteBuffer.wrap(window, 0, read));
         }
     }
 
-    /** @return whether there is a whole part to be sent before there is room for more */
-    private boolean isFilledBy(InputStream bytes) throws IOException {
-        byte[] target = filling();
-        int read = bytes.readNBytes(target, filled, target.length - filled);
-        digest.update(ByteBuffer.wrap(target, filled, read));
-        filled += read;
-        return filled == target.length;
-    }
-
-    private byte[] filling() {
-        byte[] buffer = filling;
-        if (buffer == null) {
-            buffer = buffers.take();
-            filling = buffer;
+    private GatheredPart gathering() {
+        GatheredPart part = gathering;
+        if (part == null) {
+            part = new GatheredPart(room);
+            gathering = part;
         }
-        return buffer;
+        return part;
     }
 
     private static CompletedPart completed(int number, String etag) {
@@ -415,22 +411,15 @@ public final class ObjectUpload implements AutoCloseable {
         }
     }
 
-    private static String md5(ByteBuffer bytes) {
-        try {
-            MessageDigest md5 = MessageDigest.getInstance("MD5");
-            md5.update(bytes.duplicate());
-            return Base64.getEncoder().encodeToString(md5.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has MD5", e);
-        }
-    }
-
     @Override
     public void close() {
-        byte[] buffer = filling;
-        if (buffer != null) {
-            buffers.giveBack(buffer);
+        if (gathering != null) {
+            gathering.close();
         }
-        sending.ifPresent(last -> buffers.giveBack(last.bytes().array()));
+        sending.ifPresent(last -> {
+            // Its room is somebody else's afterwards.
+            last.part().exceptionally(failure -> null).join();
+            last.bytes().close();
+        });
     }
 }

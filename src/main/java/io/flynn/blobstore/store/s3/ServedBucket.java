@@ -38,33 +38,33 @@ public final class ServedBucket implements AutoCloseable {
     private final S3AsyncClient client;
     private final S3Presigner presigner;
     private final ObjectReader reader;
-    private final PartBuffers buffers;
+    private final PartRoom room;
     private final long copyBytesMax;
     private final String bucket;
     private final String place;
 
     /**
      * @param connections at most this many at once
-     * @param buffers shared with other buckets of this process
+     * @param room shared with other buckets of this process
      */
-    public ServedBucket(BackendSettings backend, int connections, PartBuffers buffers) {
-        this(backend, connections, buffers, COPY_BYTES_MAX);
+    public ServedBucket(BackendSettings backend, int connections, PartRoom room) {
+        this(backend, connections, room, COPY_BYTES_MAX);
     }
 
     /** @param copyBytesMax what the store is asked to copy by one request */
-    ServedBucket(BackendSettings backend, int connections, PartBuffers buffers, long copyBytesMax) {
+    ServedBucket(BackendSettings backend, int connections, PartRoom room, long copyBytesMax) {
         client = S3Clients.open(backend, connections);
         presigner = S3Clients.presigner(backend);
         bucket = backend.bucket();
         place = S3Clients.describe(backend);
         reader = new ObjectReader(client, bucket, place);
-        this.buffers = buffers;
+        this.room = room;
         this.copyBytesMax = copyBytesMax;
     }
 
     /** Begins an object under a key that nobody else uses; the caller's to close. Asks nothing of the store yet. */
     public ObjectUpload upload(ObjectKey key, String type) {
-        return new ObjectUpload(client, bucket, place, key, type, buffers, copyBytesMax);
+        return new ObjectUpload(client, bucket, place, key, type, room, copyBytesMax);
     }
 
     /**

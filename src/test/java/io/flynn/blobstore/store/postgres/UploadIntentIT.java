@@ -23,7 +23,8 @@ class UploadIntentIT {
     private final EmbeddedPg.Database files = EmbeddedPg.database();
     private final Database database =
             new Database(PgSettings.decode(files.environment(EmbeddedPg.SUPERUSER)), "test", 2, Duration.ofSeconds(5));
-    private final ServedCatalog catalog = new ServedCatalog(database, Duration.ofMillis(20));
+    private final ServedCatalog catalog =
+            new ServedCatalog(database, new ServedCatalog.Memory(1 << 18, 1), Duration.ofMillis(20));
 
     @BeforeEach
     void makeSchema() {
