@@ -20,8 +20,6 @@ final class NamesBelow implements AutoCloseable {
             DECLARE names_below NO SCROLL CURSOR WITH HOLD FOR
             SELECT name FROM files WHERE deleted_at IS NULL AND starts_with(name, ?)""";
 
-    private static final String FETCH = "FETCH FORWARD %d FROM names_below";
-
     private static final String CLOSE = "CLOSE names_below";
 
     private final Connection connection;
@@ -42,7 +40,7 @@ final class NamesBelow implements AutoCloseable {
             return names;
         }
         try (Statement statement = connection.createStatement();
-                ResultSet rows = statement.executeQuery(FETCH.formatted(count))) {
+                ResultSet rows = statement.executeQuery("FETCH FORWARD %d FROM names_below".formatted(count))) {
             while (rows.next()) {
                 names.add(rows.getString(1));
             }
