@@ -15,6 +15,7 @@ import io.flynn.blobstore.move.StageRun;
 import io.flynn.blobstore.move.StageRunner;
 import io.flynn.blobstore.move.StopSignal;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
@@ -129,6 +130,16 @@ final class Worker {
         S3BlobStore store = new S3BlobStore(backend, 2 * concurrency);
         opened.push(store);
         return store;
+    }
+
+    /**
+     * Of a backend's bucket.
+     *
+     * @param adopted as {@code --adopt-bucket} has it; may be empty
+     * @throws InvalidSettingException if that, or the variable that names this installation, can't be used
+     */
+    BucketOwnership ownership(BackendSettings backend, Database database, String adopted) {
+        return Ownerships.of(backend, environment, database, adopted);
     }
 
     private ProgressOutput output() {

@@ -7,10 +7,13 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.move.CleanRun;
 import io.flynn.blobstore.move.CopyRun;
+import io.flynn.blobstore.move.InOwnBucket;
 import io.flynn.blobstore.move.PlanRun;
 import io.flynn.blobstore.move.ProbeRun;
+import io.flynn.blobstore.move.StageContext;
 import io.flynn.blobstore.move.VacuumRun;
 import io.flynn.blobstore.move.VerifyRun;
+import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.s3.S3Clients;
 import io.flynn.blobstore.store.s3.S3Probe;
 import java.time.Duration;
@@ -92,15 +95,21 @@ final class WorkerRole {
                 description = "For all checks together (${DEFAULT-VALUE}).")
         Duration timeout = Duration.ZERO;
 
+        @Mixin
+        Ownerships.Adoption bucket = new Ownerships.Adoption();
+
         @Override
         public Integer call() {
-            return new Worker(Stage.PROBE, "", backend.value(), 1)
-                    .run(worker -> new ProbeRun(
-                            worker.context().database(),
-                            backend,
-                            inventoryOnly
-                                    ? Optional.empty()
-                                    : Optional.of(new S3Probe(worker.backend(backend), timeout))));
+            return new Worker(Stage.PROBE, "", backend.value(), 1).run(worker -> {
+                Database database = worker.context().database();
+                return new ProbeRun(
+                        database, backend, inventoryOnly ? Optional.empty() : Optional.of(probe(worker, database)));
+            });
+        }
+
+        private S3Probe probe(Worker worker, Database database) {
+            BackendSettings settings = worker.backend(backend);
+            return new S3Probe(settings, timeout, worker.ownership(settings, database, bucket.adopted));
         }
     }
 
@@ -124,21 +133,28 @@ final class WorkerRole {
                 description = "Auto, Full, Plain or None (${DEFAULT-VALUE}).")
         VacuumMode vacuum = VacuumMode.AUTO;
 
+        @Mixin
+        Ownerships.Adoption bucket = new Ownerships.Adoption();
+
         @Override
         public Integer call() {
             return new Worker(Stage.PLAN, identity.migration, identity.name, 1).run(worker -> {
                 BackendEnvironment environment = worker.backends();
                 BackendSettings to = worker.backend(target.to);
-                return new PlanRun(
-                        worker.context(),
-                        new PlanRun.Order(
-                                source.from,
-                                target.to,
-                                environment.defaultBackend(),
-                                S3Clients.describe(to),
-                                cleanup == SourceCleanup.DELETE,
-                                vacuum),
-                        worker.store(to, 1));
+                StageContext context = worker.context();
+                return InOwnBucket.checked(
+                        worker.ownership(to, context.database(), bucket.adopted),
+                        context.stop(),
+                        new PlanRun(
+                                context,
+                                new PlanRun.Order(
+                                        source.from,
+                                        target.to,
+                                        environment.defaultBackend(),
+                                        S3Clients.describe(to),
+                                        cleanup == SourceCleanup.DELETE,
+                                        vacuum),
+                                worker.store(to, 1)));
             });
         }
     }
@@ -165,16 +181,26 @@ final class WorkerRole {
                 description = "Of a blob that fails while others succeed (${DEFAULT-VALUE}).")
         int retries;
 
+        @Mixin
+        Ownerships.Adoption bucket = new Ownerships.Adoption();
+
         @Override
         public Integer call() {
             return new Worker(Stage.COPY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
-                    .run(worker -> new CopyRun(
-                            worker.context(),
-                            source.from,
-                            target.to,
-                            worker.store(worker.backend(target.to), blobs.concurrency),
-                            blobs.concurrency,
-                            retries));
+                    .run(worker -> {
+                        BackendSettings to = worker.backend(target.to);
+                        StageContext context = worker.context();
+                        return InOwnBucket.claimed(
+                                worker.ownership(to, context.database(), bucket.adopted),
+                                context.stop(),
+                                new CopyRun(
+                                        context,
+                                        source.from,
+                                        target.to,
+                                        worker.store(to, blobs.concurrency),
+                                        blobs.concurrency,
+                                        retries));
+                    });
         }
     }
 
@@ -215,14 +241,21 @@ final class WorkerRole {
         @Mixin
         Concurrency blobs = new Concurrency();
 
+        @Mixin
+        Ownerships.Adoption bucket = new Ownerships.Adoption();
+
         @Override
         public Integer call() {
             return new Worker(Stage.CLEAN, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
-                    .run(worker -> new CleanRun(
-                            worker.context(),
-                            target.to,
-                            worker.store(worker.backend(target.to), blobs.concurrency),
-                            blobs.concurrency));
+                    .run(worker -> {
+                        BackendSettings to = worker.backend(target.to);
+                        StageContext context = worker.context();
+                        return InOwnBucket.claimed(
+                                worker.ownership(to, context.database(), bucket.adopted),
+                                context.stop(),
+                                new CleanRun(
+                                        context, target.to, worker.store(to, blobs.concurrency), blobs.concurrency));
+                    });
         }
     }
 

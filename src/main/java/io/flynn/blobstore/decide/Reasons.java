@@ -57,6 +57,8 @@ public final class Reasons {
     public static final String ACCESS_DENIED = "AccessDenied";
     /** The bucket doesn't exist. */
     public static final String BUCKET_MISSING = "BucketMissing";
+    /** The bucket is marked as another installation's: this one may be a copy of it. */
+    public static final String FOREIGN_BUCKET = "ForeignBucket";
     /** The bucket lies in another region than the settings say. */
     public static final String WRONG_REGION = "WrongRegion";
     /** Another migration works on this database. */

@@ -93,7 +93,9 @@ final class BackendActions {
             throw new IllegalStateException("a probe was decided that can't be made: " + job);
         }
         try {
-            client.resource(built.job()).create();
+            client.resource(InstallationVariable.added(
+                            client, built.job(), resource.getSpec().workload().name()))
+                    .create();
         } catch (KubernetesClientException refusal) {
             String name = built.job().getMetadata().getName();
             if (refusal.getCode() != HttpURLConnection.HTTP_CONFLICT) {

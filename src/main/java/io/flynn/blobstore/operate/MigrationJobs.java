@@ -160,14 +160,16 @@ final class MigrationJobs {
     }
 
     /**
-     * Creates {@code job}, unless it is there already.
+     * Creates {@code job}, told which installation it works for, unless it is there already.
      *
      * @return why the API server doesn't take it, if it doesn't
      * @throws KubernetesClientException if it can't be asked, or is too busy
      */
     Optional<String> create(BlobMigration migration, Job job) {
         try {
-            client.resource(job).create();
+            client.resource(InstallationVariable.added(
+                            client, job, migration.getSpec().workload().name()))
+                    .create();
             return Optional.empty();
         } catch (KubernetesClientException refusal) {
             if (refusal.getCode() == HttpURLConnection.HTTP_CONFLICT) {

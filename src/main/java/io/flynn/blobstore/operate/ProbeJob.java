@@ -62,6 +62,7 @@ final class ProbeJob {
         if (probe.inventoryOnly()) {
             arguments.add("--inventory-only");
         }
+        adopted(owner).ifPresent(installation -> arguments.add("--adopt-bucket=" + installation));
         StageJob job = StageJob.of(new StageJob.Request(
                 owner,
                 Labels.BACKEND,
@@ -82,6 +83,12 @@ final class ProbeJob {
             case StageJob.Refused refused -> refused;
             case StageJob.Built built -> new StageJob.Built(annotated(built.job(), probe, hash, workload));
         };
+    }
+
+    /** The worker says what is wrong with it, if something is. */
+    private static Optional<String> adopted(BlobstoreBackend owner) {
+        return Optional.ofNullable(owner.getMetadata().getAnnotations())
+                .map(annotations -> annotations.get(BlobstoreBackend.ADOPT_BUCKET_ANNOTATION));
     }
 
     private static Job annotated(Job job, Probe probe, String hash, Deployment workload) {

@@ -15,7 +15,7 @@ public interface BucketListing {
     /** An object and its bytes. */
     record StoredObject(String key, long size) {}
 
-    /** Every object, in the order of the keys' bytes if the store does as S3. */
+    /** Every object but the mark of the bucket's owner, in the order of the keys' bytes if the store does as S3. */
     Iterator<StoredObject> objects();
 
     /**

@@ -67,7 +67,10 @@ class WorkerRoleIT {
         ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectOutput(folder.resolve("out").toFile())
                 .redirectError(folder.resolve("err").toFile());
-        builder.environment().keySet().removeIf(name -> name.startsWith("PG") || name.startsWith("BACKEND_"));
+        builder.environment()
+                .keySet()
+                .removeIf(
+                        name -> name.startsWith("PG") || name.startsWith("BACKEND_") || name.startsWith("BLOBSTORE_"));
         builder.environment().putAll(environment);
         builder.environment().put("BLOBSTORE_REPORT", folder.resolve("report").toString());
         return builder.start();
@@ -117,6 +120,68 @@ class WorkerRoleIT {
                         .asText())
                 .isEqualTo("COPY");
         assertThat(JSON.readTree(lines.getLast()).path("report")).isEqualTo(copied.report());
+    }
+
+    @Test
+    void aCloneWritesAndDeletesNothingInTheOriginalsBucket() throws Exception {
+        database.execute("INSERT INTO files (file_oid, backend, name, type, size, sha512)"
+                + " SELECT lo_from_bytea(0, b), 'postgres', '/' || n, '', length(b), sha512(b)"
+                + " FROM generate_series(1, 3) n, convert_to(repeat('x', n * 1000), 'UTF8') b");
+        environment.put("BLOBSTORE_INSTALLATION", "original");
+        assertThat(run("probe", "--backend", "s3main").exit()).isZero();
+        Map<String, Long> objects = s3.sizes(BUCKET);
+        long deleted = s3.count(LocalS3.Operation.DELETE);
+        environment.put("BLOBSTORE_INSTALLATION", "clone");
+
+        for (Ended refused : List.of(
+                run("probe", "--backend", "s3main"),
+                run("plan", "--migration", "uid-1", "--from", "postgres", "--to", "s3main"),
+                run(copy()),
+                run("clean", "--migration", "uid-1", "--to", "s3main"),
+                run(copy("--adopt-bucket", "another")))) {
+            assertThat(refused.exit()).as(refused.err()).isEqualTo(1);
+            assertThat(refused.report().path("reason").asText()).isEqualTo("ForeignBucket");
+            assertThat(refused.report().path("message").asText())
+                    .contains("belongs to installation original, this is clone", "--adopt-bucket original");
+        }
+        assertThat(s3.sizes(BUCKET)).isEqualTo(objects);
+        assertThat(s3.count(LocalS3.Operation.DELETE)).isEqualTo(deleted);
+        assertThat(database.count("SELECT count(*) FROM files WHERE backend = 'postgres'"))
+                .isEqualTo(3);
+
+        assertThat(run(copy("--adopt-bucket", "original")).exit()).isZero();
+        assertThat(run(copy()).exit()).isZero();
+        environment.put("BLOBSTORE_INSTALLATION", "original");
+        assertThat(run(copy()).report().path("reason").asText()).isEqualTo("ForeignBucket");
+    }
+
+    @Test
+    void aRestoredDatabaseIsAnotherInstallationWhereNoneIsNamed() throws Exception {
+        assertThat(run(copy()).exit()).isZero();
+        try (EmbeddedPg.Database restored = EmbeddedPg.database()) {
+            try (Connection connection = restored.connect()) {
+                Schema.upgrade(connection);
+            }
+            environment.putAll(restored.environment(EmbeddedPg.SUPERUSER));
+
+            Ended refused = run(copy());
+
+            assertThat(refused.exit()).isEqualTo(1);
+            assertThat(refused.report().path("reason").asText()).isEqualTo("ForeignBucket");
+            assertThat(refused.report().path("message").asText()).contains("installation postgresql/");
+        }
+    }
+
+    @Test
+    void whatNamesNoInstallationIsExitTwoAndIsReported() throws Exception {
+        Ended adopted = run(copy("--adopt-bucket", "two words"));
+        environment.put("BLOBSTORE_INSTALLATION", "-");
+        Ended named = run(copy());
+
+        assertThat(adopted.exit()).isEqualTo(2);
+        assertThat(adopted.report().path("message").asText()).contains("--adopt-bucket", "\"two words\"");
+        assertThat(named.exit()).isEqualTo(2);
+        assertThat(named.report().path("message").asText()).contains("BLOBSTORE_INSTALLATION", "\"-\"");
     }
 
     @Test

@@ -2,6 +2,9 @@ package io.flynn.blobstore.conformance;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.Secret;
+import io.flynn.blobstore.decide.BackendSettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -22,12 +25,12 @@ import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 
 /** A store that runs as a program of its own, with one bucket. */
-final class StoreProgram implements AutoCloseable {
+public final class StoreProgram implements AutoCloseable {
 
-    static final String ACCESS_KEY_ID = "conformance-key-id";
-    static final String SECRET_ACCESS_KEY = "conformance+secret/key=";
-    static final String BUCKET = "blobs";
-    static final String REGION = "us-east-1";
+    public static final String ACCESS_KEY_ID = "conformance-key-id";
+    public static final String SECRET_ACCESS_KEY = "conformance+secret/key=";
+    public static final String BUCKET = "blobs";
+    public static final String REGION = "us-east-1";
 
     private final Process process;
     private final URI endpoint;
@@ -38,7 +41,7 @@ final class StoreProgram implements AutoCloseable {
     }
 
     /** Skips the tests if the program isn't on the PATH. */
-    static StoreProgram minio(Path folder) throws IOException {
+    public static StoreProgram minio(Path folder) throws IOException {
         Path program = require("minio");
         int port = freePort();
         return start(
@@ -54,7 +57,7 @@ final class StoreProgram implements AutoCloseable {
     }
 
     /** Skips the tests if the program isn't on the PATH. */
-    static StoreProgram versitygw(Path folder) throws IOException {
+    public static StoreProgram versitygw(Path folder) throws IOException {
         Path program = require("versitygw");
         int port = freePort();
         Path data = Files.createDirectory(folder.resolve("data"));
@@ -120,7 +123,20 @@ final class StoreProgram implements AutoCloseable {
         }
     }
 
-    URI endpoint() {
+    /** How to reach its bucket. */
+    public BackendSettings backend(BackendName name) {
+        return new BackendSettings(
+                name,
+                BackendSettings.Kind.S3,
+                REGION,
+                BUCKET,
+                Optional.of(endpoint),
+                true,
+                new Secret(ACCESS_KEY_ID),
+                new Secret(SECRET_ACCESS_KEY));
+    }
+
+    public URI endpoint() {
         return endpoint;
     }
 

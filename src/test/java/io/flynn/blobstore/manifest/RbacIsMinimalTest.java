@@ -25,7 +25,9 @@ class RbacIsMinimalTest {
             Map.entry("secrets get", "the Secret that a backend names, and our own; by name only"),
             Map.entry("secrets create", "one immutable Secret for each configuration"),
             Map.entry("secrets delete", "configurations that no pod uses"),
-            Map.entry("namespaces get", "its own, on deletion: in one that terminates finalizers let go"),
+            Map.entry(
+                    "namespaces get",
+                    "its own: its uid marks the bucket, and in one that terminates finalizers let go"),
             Map.entry("apps/deployments get", "what a migration is about to be decided on"),
             Map.entry("apps/deployments list", "informer"),
             Map.entry("apps/deployments watch", "informer: rollouts, and others' changes"),

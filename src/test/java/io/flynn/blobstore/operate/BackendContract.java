@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.fabric8.kubernetes.api.model.Condition;
+import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.EnvVar;
 import io.fabric8.kubernetes.api.model.EnvVarBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
@@ -336,7 +337,7 @@ abstract class BackendContract {
                         .getEnv())
                 .as("a pod doesn't start that refers to a Secret which is not there")
                 .extracting(EnvVar::getName)
-                .containsExactly("PGHOST");
+                .containsExactly("PGHOST", "BLOBSTORE_INSTALLATION");
         world.end(count, passed(0));
         awaitEnvironment("PGHOST=database", List.of());
         world.roll();
@@ -565,6 +566,28 @@ abstract class BackendContract {
         });
         assertThat(live().getMetadata().getResourceVersion()).isEqualTo(version);
         assertThat(world.configSecrets(world.client)).isEmpty();
+    }
+
+    @Test
+    void podIsToldWhichInstallationItWorksForAndFromWhomToTakeTheBucketOver() {
+        world.secret().deployment().backend(spec("s3main").replace("{name: s3main}\nspec", """
+                {name: s3main, annotations: {blobstore.flynn.io/adopt-bucket: "$(PGPASSWORD)"}}
+                spec"""));
+
+        Container worker =
+                awaitProbe().getSpec().getTemplate().getSpec().getContainers().getFirst();
+
+        String uid = world.client
+                .namespaces()
+                .withName(world.namespace)
+                .get()
+                .getMetadata()
+                .getUid();
+        assertThat(worker.getEnv()).anySatisfy(variable -> {
+            assertThat(variable.getName()).isEqualTo("BLOBSTORE_INSTALLATION");
+            assertThat(variable.getValue()).isEqualTo(uid + "/blobstore").hasSizeGreaterThan(20);
+        });
+        assertThat(worker.getArgs()).contains("--adopt-bucket=$$(PGPASSWORD)");
     }
 
     @Test

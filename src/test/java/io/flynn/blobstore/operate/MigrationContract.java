@@ -249,6 +249,25 @@ abstract class MigrationContract {
     }
 
     @Test
+    void podIsToldWhichInstallationItWorksFor() {
+        migration("m", "mode: Plan");
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        String uid = client.namespaces().withName(namespace).get().getMetadata().getUid();
+        assertThat(client.batch().v1().jobs().list().getItems())
+                .allSatisfy(job -> assertThat(job.getSpec()
+                                .getTemplate()
+                                .getSpec()
+                                .getContainers()
+                                .getFirst()
+                                .getEnv())
+                        .anySatisfy(variable -> {
+                            assertThat(variable.getName()).isEqualTo("BLOBSTORE_INSTALLATION");
+                            assertThat(variable.getValue()).isEqualTo(uid + "/blobstore");
+                        }));
+    }
+
+    @Test
     void whatPassesIsTriedAgainAndNeverStalls() {
         node.on(COPY, ends(COPY, ExitCode.RETRY, "DatabaseUnreachable"));
 

@@ -70,6 +70,12 @@ public final class BlobstoreBackend extends CustomResource<BlobstoreBackendSpec,
     /** Lets go of a deletion although rows still use the backend; its value is their number, or {@code unknown}. */
     public static final String FORCE_DELETE_ANNOTATION = GROUP + "/force-delete";
 
+    /**
+     * Takes the bucket over from another installation; its value is the one that the bucket's mark names. On a copy of this
+     * resource elsewhere it does nothing, once it was heeded here: then the mark names another.
+     */
+    public static final String ADOPT_BUCKET_ANNOTATION = GROUP + "/adopt-bucket";
+
     @Required
     @Override
     public BlobstoreBackendSpec getSpec() {

@@ -40,6 +40,7 @@ public final class S3BucketListing implements BucketListing, AutoCloseable {
                         client.listObjectsV2(r -> r.bucket(bucket)
                                 .continuationToken(last == null ? null : last.nextContinuationToken()))),
                 page -> page.contents().stream()
+                        .filter(object -> !object.key().equals(S3BucketOwnership.KEY))
                         .map(object -> new StoredObject(object.key(), object.size()))
                         .toList(),
                 page -> Boolean.TRUE.equals(page.isTruncated()));

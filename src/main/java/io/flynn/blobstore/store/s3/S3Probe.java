@@ -4,6 +4,7 @@ import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
+import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.StoreProbe;
 import java.io.IOException;
@@ -32,7 +33,8 @@ import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /**
  * Probes one bucket as the workload will use it: list, put, get, a presigned get, multipart, delete. Deletes before it puts, so
- * that a policy without the right to delete leaves nothing behind. For one thread.
+ * that a policy without the right to delete leaves nothing behind. Writes nothing in another installation's bucket, and marks one
+ * that has passed. For one thread.
  */
 public final class S3Probe implements StoreProbe {
 
@@ -40,19 +42,29 @@ public final class S3Probe implements StoreProbe {
 
     private static final Duration TIDYING = Duration.ofSeconds(5);
 
+    private static final String LOOK_AT_OWNER = "look whose bucket it is";
+
+    private static final String MARK = "mark it as this installation's";
+
     private static final byte[] CONTENT = "blobstore probe; may be deleted\n".getBytes(StandardCharsets.UTF_8);
 
     private final BackendSettings backend;
     private final String bucket;
     private final String key = "blobstore-probe-" + UUID.randomUUID();
     private final Duration timeout;
+    private final BucketOwnership ownership;
     private long end;
+    private boolean hasPut;
 
-    /** @param timeout of all checks together, from the first on */
-    public S3Probe(BackendSettings backend, Duration timeout) {
+    /**
+     * @param timeout of all checks together, from the first on
+     * @param ownership of the same bucket
+     */
+    public S3Probe(BackendSettings backend, Duration timeout, BucketOwnership ownership) {
         this.backend = backend;
         bucket = backend.bucket();
         this.timeout = timeout;
+        this.ownership = ownership;
     }
 
     private record Check(String action, String tried, Runnable attempt) {}
@@ -64,6 +76,7 @@ public final class S3Probe implements StoreProbe {
                 S3Presigner presigner = S3Clients.presigner(backend)) {
             List<Check> checks = List.of(
                     new Check("s3:ListBucket", "list the bucket", () -> list(s3)),
+                    new Check("s3:GetObject", LOOK_AT_OWNER, () -> await(ownership::check)),
                     new Check("s3:DeleteObject", "delete an object", () -> delete(s3)),
                     new Check("s3:PutObject", "store an object", () -> put(s3)),
                     new Check("s3:GetObject", "read it back", () -> get(s3)),
@@ -71,12 +84,16 @@ public final class S3Probe implements StoreProbe {
                             "s3:GetObject", "read it by a presigned URL, as clients do", () -> getPresigned(presigner)),
                     new Check(
                             "s3:AbortMultipartUpload", "start, fill and abort a multipart upload", () -> multipart(s3)),
-                    new Check("s3:DeleteObject", "delete it", () -> delete(s3)));
+                    new Check("s3:DeleteObject", "delete it", () -> delete(s3)),
+                    new Check("s3:PutObject", MARK, () -> await(ownership::claim)));
             List<Finding> findings = new ArrayList<>();
             for (Check check : checks) {
+                if (check.tried().equals(MARK) && findings.stream().anyMatch(S3Probe::isFailure)) {
+                    break;
+                }
                 Finding finding = make(check);
                 findings.add(finding);
-                if (finding.level() == Level.FAILURE && endsTheProbe(finding.reason(), check)) {
+                if (isFailure(finding) && endsTheProbe(finding.reason(), check)) {
                     tidyUp(s3);
                     break;
                 }
@@ -85,11 +102,19 @@ public final class S3Probe implements StoreProbe {
         }
     }
 
-    /** What is wrong with the address, the key or the bucket is wrong for every check; and what can't be put, can't be read. */
+    private static boolean isFailure(Finding finding) {
+        return finding.level() == Level.FAILURE;
+    }
+
+    /**
+     * What is wrong with the address, the key or the bucket is wrong for every check; what can't be put, can't be read; and where
+     * it isn't known whose the bucket is, nothing is put.
+     */
     private static boolean endsTheProbe(String reason, Check check) {
         return !reason.equals(Reasons.ACCESS_DENIED)
                 || check.action().equals("s3:PutObject")
-                || check.tried().equals("delete an object");
+                || check.tried().equals("delete an object")
+                || check.tried().equals(LOOK_AT_OWNER);
     }
 
     private Finding make(Check check) {
@@ -117,6 +142,9 @@ public final class S3Probe implements StoreProbe {
 
     /** For a probe that breaks off, as far as the store lets it: the next one has another key. */
     private void tidyUp(S3AsyncClient s3) {
+        if (!hasPut) {
+            return;
+        }
         allowForTidying();
         try {
             delete(s3);
@@ -153,6 +181,7 @@ public final class S3Probe implements StoreProbe {
     }
 
     private void put(S3AsyncClient s3) {
+        hasPut = true;
         await("store object " + key, s3.putObject(r -> r.bucket(bucket).key(key), AsyncRequestBody.fromBytes(CONTENT)));
     }
 
@@ -224,6 +253,12 @@ public final class S3Probe implements StoreProbe {
 
     private Duration remaining() {
         return Duration.ofNanos(Math.max(end - System.nanoTime(), 1));
+    }
+
+    private void await(Runnable look) {
+        await(
+                "look whose the bucket is",
+                CompletableFuture.runAsync(look, task -> Thread.ofVirtual().start(task)));
     }
 
     private <T> T await(String tried, CompletableFuture<T> call) {

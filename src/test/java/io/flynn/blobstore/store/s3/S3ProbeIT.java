@@ -3,17 +3,20 @@ package io.flynn.blobstore.store.s3;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.Installation;
 import io.flynn.blobstore.blob.Secret;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
+import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -21,6 +24,8 @@ import org.junit.jupiter.api.Test;
 class S3ProbeIT {
 
     private static final String BUCKET = "probed";
+
+    private static final Installation HERE = new Installation("here");
 
     private static LocalS3 s3;
 
@@ -39,8 +44,17 @@ class S3ProbeIT {
         return s3.backend(new BackendName("s3main"), BUCKET);
     }
 
+    @AfterEach
+    void unmark() {
+        s3.remove(BUCKET, S3BucketOwnership.KEY);
+    }
+
+    private static BucketOwnership owner(BackendSettings settings, Installation installation) {
+        return new S3BucketOwnership(settings, () -> installation, Optional.empty());
+    }
+
     private static List<Finding> probe(BackendSettings settings) {
-        return new S3Probe(settings, Duration.ofSeconds(20)).check();
+        return new S3Probe(settings, Duration.ofSeconds(20), owner(settings, HERE)).check();
     }
 
     private static BackendSettings with(BackendSettings settings, String bucket, URI endpoint, String secret) {
@@ -57,15 +71,15 @@ class S3ProbeIT {
 
     @Test
     void whatIsDoneBeforeTheFirstCheckTakesNothingFromItsTime() throws Exception {
-        everyActionIsTriedAndNothingIsLeftBehind();
-        S3Probe probe = new S3Probe(settings(), Duration.ofSeconds(3));
+        everyActionIsTriedAndNothingIsLeftBehindButTheMark();
+        S3Probe probe = new S3Probe(settings(), Duration.ofSeconds(3), owner(settings(), HERE));
         Thread.sleep(Duration.ofSeconds(3));
 
         assertThat(probe.check()).extracting(Finding::level).containsOnly(Level.OK);
     }
 
     @Test
-    void everyActionIsTriedAndNothingIsLeftBehind() {
+    void everyActionIsTriedAndNothingIsLeftBehindButTheMark() {
         List<Finding> findings = probe(settings());
 
         assertThat(findings)
@@ -75,8 +89,40 @@ class S3ProbeIT {
                 .extracting(Finding::subject)
                 .contains(
                         "s3:ListBucket", "s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload");
-        assertThat(s3.sizes(BUCKET)).isEmpty();
+        assertThat(s3.sizes(BUCKET)).containsOnlyKeys(S3BucketOwnership.KEY);
         assertThat(s3.unfinishedUploads(BUCKET)).isEmpty();
+    }
+
+    @Test
+    void inAnotherInstallationsBucketNothingIsWrittenOrDeleted() {
+        owner(settings(), new Installation("there")).claim();
+        long puts = s3.count(LocalS3.Operation.PUT);
+        long deletes = s3.count(LocalS3.Operation.DELETE);
+        long uploads = s3.count(LocalS3.Operation.CREATE_MULTIPART);
+
+        assertThat(probe(settings())).last().satisfies(finding -> {
+            assertThat(finding.level()).isEqualTo(Level.FAILURE);
+            assertThat(finding.reason()).isEqualTo(Reasons.FOREIGN_BUCKET);
+            assertThat(finding.message()).contains("belongs to installation there, this is here", BUCKET);
+        });
+        assertThat(s3.count(LocalS3.Operation.PUT)).isEqualTo(puts);
+        assertThat(s3.count(LocalS3.Operation.DELETE)).isEqualTo(deletes);
+        assertThat(s3.count(LocalS3.Operation.CREATE_MULTIPART)).isEqualTo(uploads);
+    }
+
+    @Test
+    void whereItCantBeReadWhoseTheBucketIsNothingIsWritten() {
+        s3.deny(LocalS3.Operation.GET);
+        long puts = s3.count(LocalS3.Operation.PUT);
+        try {
+            assertThat(probe(settings())).last().satisfies(finding -> {
+                assertThat(finding.reason()).isEqualTo(Reasons.ACCESS_DENIED);
+                assertThat(finding.message()).contains("allow s3:GetObject", BUCKET);
+            });
+        } finally {
+            s3.deny();
+        }
+        assertThat(s3.count(LocalS3.Operation.PUT)).isEqualTo(puts);
     }
 
     @Test
@@ -126,7 +172,7 @@ class S3ProbeIT {
 
     @Test
     void aProbeThatCannotGoOnLeavesNothingBehind() {
-        s3.breakOff(LocalS3.Operation.GET);
+        s3.breakOff(LocalS3.Operation.CREATE_MULTIPART);
         try {
             assertThat(probe(settings()))
                     .last()

@@ -136,10 +136,11 @@ public final class StoredBlobs implements AutoCloseable {
 
     /**
      * How many objects are in the bucket that no row names. Those of deleted blobs stay for a while, since URLs to them are still
-     * out, and are named by their rows.
+     * out, and are named by their rows. The owner's mark is no blob.
      */
     public long strayObjects() throws SQLException {
         Set<String> keys = new HashSet<>(bucket.sizes().keySet());
+        keys.remove("blobstore-owner");
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement();
                 ResultSet found =

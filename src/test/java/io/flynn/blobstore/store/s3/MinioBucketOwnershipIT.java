@@ -1,0 +1,35 @@
+package io.flynn.blobstore.store.s3;
+
+import io.flynn.blobstore.conformance.StoreProgram;
+import io.flynn.blobstore.decide.BackendSettings;
+import io.flynn.blobstore.testkit.Blobs;
+import java.io.IOException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
+
+class MinioBucketOwnershipIT extends BucketOwnershipContract {
+
+    @TempDir
+    private static Path folder;
+
+    private static StoreProgram store;
+
+    @BeforeAll
+    static void start() throws IOException {
+        store = StoreProgram.minio(folder);
+    }
+
+    @AfterAll
+    static void stop() {
+        if (store != null) {
+            store.close();
+        }
+    }
+
+    @Override
+    BackendSettings settings() {
+        return store.backend(Blobs.S3MAIN);
+    }
+}
