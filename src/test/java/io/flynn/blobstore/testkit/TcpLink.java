@@ -1,0 +1,174 @@
+package io.flynn.blobstore.testkit;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** The way between two programs: every connection goes through it, and a test may hold up or cut what goes there. */
+public final class TcpLink implements AutoCloseable {
+
+    /** Which way bytes go. */
+    public enum Direction {
+        /** From whoever connected. */
+        UP,
+        /** To whoever connected. */
+        DOWN
+    }
+
+    /** Asked before bytes go on their way. */
+    @FunctionalInterface
+    public interface Gate {
+        void pass(Direction direction) throws InterruptedException;
+    }
+
+    private static final int BUFFER_BYTES = 64 * 1024;
+
+    private static final Gate OPEN = direction -> {};
+
+    private final String host;
+    private final int port;
+    private final ServerSocket listening;
+    private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
+    private final Map<Direction, Long> passed = new EnumMap<>(Direction.class);
+    private volatile Gate gate = OPEN;
+    private Direction cut = Direction.UP;
+    private long left = Long.MAX_VALUE;
+    private boolean isCut;
+
+    private TcpLink(String host, int port) throws IOException {
+        this.host = host;
+        this.port = port;
+        listening = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+        Thread.ofVirtual().name("link").start(this::accept);
+    }
+
+    public static TcpLink to(String host, int port) {
+        try {
+            return new TcpLink(host, port);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public int port() {
+        return listening.getLocalPort();
+    }
+
+    /** From now on; bytes that wait at the gate before stay there. */
+    public void gate(Gate next) {
+        gate = next;
+    }
+
+    public void open() {
+        gate = OPEN;
+    }
+
+    /** Once so many bytes went this way from now on, every connection breaks, and none is made until {@link #mend}. */
+    public synchronized void cutAfter(Direction direction, long bytes) {
+        cut = direction;
+        left = bytes;
+    }
+
+    public synchronized void mend() {
+        left = Long.MAX_VALUE;
+        isCut = false;
+    }
+
+    public synchronized boolean isCut() {
+        return isCut;
+    }
+
+    /** Bytes that went this way. */
+    public synchronized long passed(Direction direction) {
+        return passed.getOrDefault(direction, 0L);
+    }
+
+    private void accept() {
+        while (!listening.isClosed()) {
+            try {
+                Socket near = listening.accept();
+                if (isCut()) {
+                    reset(near);
+                    continue;
+                }
+                Socket far = new Socket(host, port);
+                near.setTcpNoDelay(true);
+                far.setTcpNoDelay(true);
+                sockets.add(near);
+                sockets.add(far);
+                Thread.ofVirtual().start(() -> pump(near, far, Direction.UP));
+                Thread.ofVirtual().start(() -> pump(far, near, Direction.DOWN));
+            } catch (IOException e) {
+                // The next one may succeed; the end is told by the loop.
+                Thread.yield();
+            }
+        }
+    }
+
+    private void pump(Socket from, Socket to, Direction direction) {
+        byte[] buffer = new byte[BUFFER_BYTES];
+        try (from;
+                to) {
+            InputStream in = from.getInputStream();
+            OutputStream out = to.getOutputStream();
+            for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
+                gate.pass(direction);
+                int allowed = allowed(direction, read);
+                out.write(buffer, 0, allowed);
+                if (allowed < read) {
+                    breakAll();
+                }
+            }
+        } catch (IOException e) {
+            // Whoever is at the other end finds out by the closed connection.
+            sockets.remove(from);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            sockets.remove(from);
+            sockets.remove(to);
+        }
+    }
+
+    private synchronized int allowed(Direction direction, int bytes) {
+        int allowed = direction == cut ? (int) Math.min(left, bytes) : bytes;
+        if (direction == cut && left != Long.MAX_VALUE) {
+            left -= allowed;
+        }
+        passed.merge(direction, (long) allowed, Long::sum);
+        isCut |= allowed < bytes;
+        return allowed;
+    }
+
+    private void breakAll() {
+        sockets.forEach(TcpLink::reset);
+    }
+
+    /** Without a word: whoever is at the other end gets no orderly end. */
+    private static void reset(Socket socket) {
+        try {
+            socket.setSoLinger(true, 0);
+            socket.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            listening.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        breakAll();
+    }
+}
