@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.flynn.blobstore.decide.CheckFinding;
 import io.flynn.blobstore.decide.CheckReport;
+import io.flynn.blobstore.decide.SweepReport;
 import io.flynn.blobstore.move.CheckOutput;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -31,6 +32,27 @@ final class CheckJsonOutput implements CheckOutput {
 
     @Override
     public void finding(CheckFinding finding) {
+        line("finding", fields(finding));
+    }
+
+    @Override
+    public void deleting(CheckFinding orphan) {
+        line("deleting", fields(orphan));
+    }
+
+    @Override
+    public void kept(CheckFinding orphan, String why) {
+        Map<String, Object> line = fields(orphan);
+        line.put("why", why);
+        line("kept", line);
+    }
+
+    @Override
+    public void swept(SweepReport report) {
+        line("swept", report);
+    }
+
+    private static Map<String, Object> fields(CheckFinding finding) {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("kind", finding.kind());
         line.put("weight", finding.kind().weight());
@@ -45,7 +67,7 @@ final class CheckJsonOutput implements CheckOutput {
         if (!finding.message().isEmpty()) {
             line.put("message", finding.message());
         }
-        line("finding", line);
+        return line;
     }
 
     @Override
@@ -64,7 +86,7 @@ final class CheckJsonOutput implements CheckOutput {
         return counts;
     }
 
-    private void line(String what, Map<String, Object> value) {
+    private void line(String what, Object value) {
         try {
             out.println(JSON.writeValueAsString(Map.of(what, value)));
             out.flush();

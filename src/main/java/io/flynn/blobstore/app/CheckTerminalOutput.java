@@ -5,6 +5,7 @@ import io.flynn.blobstore.decide.CheckFinding;
 import io.flynn.blobstore.decide.CheckFinding.Weight;
 import io.flynn.blobstore.decide.CheckReport;
 import io.flynn.blobstore.decide.CheckReport.Figure;
+import io.flynn.blobstore.decide.SweepReport;
 import io.flynn.blobstore.move.CheckOutput;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -41,8 +42,22 @@ final class CheckTerminalOutput implements CheckOutput {
 
     @Override
     public synchronized void finding(CheckFinding finding) {
-        StringBuilder line = new StringBuilder(
-                "%-9s %-26s %s".formatted(lower(finding.kind().weight()), lower(finding.kind()), finding.backend()));
+        print(lower(finding.kind().weight()), finding, finding.message());
+    }
+
+    @Override
+    public synchronized void deleting(CheckFinding orphan) {
+        print("deleting", orphan, "");
+    }
+
+    @Override
+    public synchronized void kept(CheckFinding orphan, String why) {
+        print("kept", orphan, why);
+    }
+
+    private void print(String what, CheckFinding finding, String message) {
+        StringBuilder line =
+                new StringBuilder("%-9s %-26s %s".formatted(what, lower(finding.kind()), finding.backend()));
         finding.row().ifPresent(row -> line.append("  row ").append(row));
         finding.name().ifPresent(name -> line.append("  ").append(name));
         finding.key().ifPresent(key -> line.append("  key ").append(key));
@@ -52,8 +67,8 @@ final class CheckTerminalOutput implements CheckOutput {
         finding.foundSize()
                 .ifPresent(size -> line.append("  there ").append(size).append(" bytes"));
         finding.rows().ifPresent(rows -> line.append("  ").append(rows).append(" rows"));
-        if (!finding.message().isEmpty()) {
-            line.append("  ").append(finding.message());
+        if (!message.isEmpty()) {
+            line.append("  ").append(message);
         }
         out.println(SAME_LINE + printable(line.toString()));
         out.flush();
@@ -76,6 +91,19 @@ final class CheckTerminalOutput implements CheckOutput {
                                         report.findings(Weight.UNKNOWN),
                                         report.findings(Weight.LEFTOVER));
                 });
+        out.flush();
+    }
+
+    @Override
+    public synchronized void swept(SweepReport report) {
+        out.printf(
+                "deleted %d objects and uploads (%s), %d large objects (%s); kept %d; could not delete %d%n",
+                report.deletedObjects(),
+                new ByteSize(report.deletedBytes()).display(),
+                report.deletedLargeObjects(),
+                new ByteSize(report.deletedLargeObjectBytes()).display(),
+                report.kept().values().stream().mapToLong(Long::longValue).sum(),
+                report.failed());
         out.flush();
     }
 

@@ -2,6 +2,7 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.decide.CheckFinding;
 import io.flynn.blobstore.decide.CheckReport;
+import io.flynn.blobstore.decide.SweepReport;
 
 /** Where a check tells what it finds, as soon as it is found. Thread-safe; may block, and the check with it. */
 public interface CheckOutput {
@@ -12,4 +13,13 @@ public interface CheckOutput {
     void finding(CheckFinding finding);
 
     void summary(CheckReport report);
+
+    /** @param orphan is about to be deleted */
+    void deleting(CheckFinding orphan);
+
+    /** @param why it stays although nothing named it when it was found; one line for people */
+    void kept(CheckFinding orphan, String why);
+
+    /** The last that is told where leftovers are swept. */
+    void swept(SweepReport report);
 }

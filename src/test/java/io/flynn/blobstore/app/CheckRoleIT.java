@@ -97,6 +97,55 @@ class CheckRoleIT {
     }
 
     @Test
+    void leftoversAreDeletedIfThatIsAskedForAndOnlyThose() throws Exception {
+        String orphan = UUID.randomUUID().toString();
+        s3.overwrite(BUCKET, orphan, new byte[3]);
+        s3.overwrite(BUCKET, "somebody else's", new byte[3]);
+        database.execute("SELECT lo_from_bytea(0, 'orphan')");
+
+        Ended proven = check("--delete-orphans", "--wait", "10ms");
+
+        assertThat(proven.exit()).as(proven.err()).isZero();
+        assertThat(s3.sizes(BUCKET)).containsOnlyKeys(orphan, "somebody else's", "blobstore-owner");
+        JsonNode kept = proven.lines().get(proven.lines().size() - 2).path("kept");
+        assertThat(kept.path("key").asText()).isEqualTo(orphan);
+        assertThat(kept.path("why").asText()).contains("--delete-unproven");
+
+        Ended all = check("--delete-orphans", "--delete-unproven", "--delete-large-objects", "--wait", "10ms");
+
+        assertThat(all.exit()).as(all.err()).isZero();
+        assertThat(s3.sizes(BUCKET)).containsOnlyKeys("somebody else's", "blobstore-owner");
+        assertThat(database.count("SELECT count(*) FROM pg_largeobject_metadata"))
+                .isEqualTo(20);
+        assertThat(all.lines().stream()
+                        .map(line -> line.path("deleting").path("kind").asText("")))
+                .contains("OBJECT_ORPHANED", "LARGE_OBJECT_ORPHANED");
+        JsonNode swept = all.lines().getLast().path("swept");
+        assertThat(swept.path("deletedObjects").asLong()).isEqualTo(1);
+        assertThat(swept.path("deletedLargeObjects").asLong()).isEqualTo(1);
+        assertThat(swept.path("outcome").asText()).isEqualTo("DONE");
+    }
+
+    @Test
+    void nothingIsDeletedWhereSomethingIsLostOrTheBucketIsAnothers() throws Exception {
+        String orphan = UUID.randomUUID().toString();
+        s3.overwrite(BUCKET, orphan, new byte[3]);
+        s3.overwrite(BUCKET, "blobstore-owner", "another\n".getBytes());
+
+        Ended foreign = check("--delete-orphans", "--delete-unproven", "--wait", "10ms");
+
+        assertThat(foreign.exit()).as(foreign.err()).isEqualTo(1);
+        assertThat(foreign.err()).contains("ForeignBucket", "--adopt-bucket another");
+        s3.remove(BUCKET, "blobstore-owner");
+        database.execute("SELECT lo_unlink(file_oid) FROM files WHERE name = '/7'");
+
+        Ended lost = check("--delete-orphans", "--delete-unproven", "--wait", "10ms");
+
+        assertThat(lost.exit()).as(lost.err()).isEqualTo(1);
+        assertThat(s3.sizes(BUCKET)).containsOnlyKeys(orphan);
+    }
+
+    @Test
     void aLostBlobIsExitOneAndItsNameIsEscaped() throws Exception {
         database.execute("SELECT lo_unlink(file_oid) FROM files WHERE name = '/7'");
         database.execute("UPDATE files SET name = E'/\\u009b2J\\n\\u202e\"x' WHERE name = '/7'");
@@ -127,6 +176,11 @@ class CheckRoleIT {
     void wrongUsageIsExitTwo() throws Exception {
         assertThat(check("--backend", "S3 Main").exit()).isEqualTo(2);
         assertThat(check("--concurrency", "0").exit()).isEqualTo(2);
+        Ended unproven = check("--delete-unproven");
+        assertThat(unproven.exit()).isEqualTo(2);
+        assertThat(unproven.err()).contains("--delete-unproven needs --delete-orphans");
+        assertThat(check("--delete-orphans", "--adopt-bucket", "two words").exit())
+                .isEqualTo(2);
 
         Ended unknown = check("--backend", "s3dr");
 
@@ -184,7 +238,10 @@ class CheckRoleIT {
         ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectOutput(folder.resolve("out").toFile())
                 .redirectError(folder.resolve("err").toFile());
-        builder.environment().keySet().removeIf(name -> name.startsWith("PG") || name.startsWith("BACKEND_"));
+        builder.environment()
+                .keySet()
+                .removeIf(
+                        name -> name.startsWith("PG") || name.startsWith("BACKEND_") || name.startsWith("BLOBSTORE_"));
         builder.environment().putAll(environment);
         Process process = builder.start();
         assertThat(process.waitFor(120, TimeUnit.SECONDS)).as("ends by itself").isTrue();

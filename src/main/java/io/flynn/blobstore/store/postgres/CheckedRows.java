@@ -79,6 +79,14 @@ public final class CheckedRows {
 
     private static final String CLOSE_DIGESTS = "CLOSE checked_digests";
 
+    private static final String OPEN_ALL_DIGESTS = """
+            DECLARE checked_digests NO SCROLL CURSOR WITH HOLD FOR
+            SELECT file_id, sha512, deleted_at IS NULL AND backend <> ? FROM files WHERE octet_length(sha512) = 64""";
+
+    private static final String WITHOUT_DIGEST = """
+            SELECT EXISTS (SELECT FROM files WHERE deleted_at IS NULL AND backend <> ?
+                AND octet_length(sha512) IS DISTINCT FROM 64)""";
+
     private static final String COUNT_LARGE_OBJECTS = "SELECT count(*) FROM pg_largeobject_metadata";
 
     private static final String ORPHANS = """
@@ -121,6 +129,12 @@ public final class CheckedRows {
 
     /** @param size bytes; empty if this role may not look */
     public record LargeObject(long oid, OptionalLong size) {}
+
+    /** Takes the key that a row's blob gets when it is moved. */
+    @FunctionalInterface
+    public interface RowKeys {
+        void of(UUID key, boolean isLiveElsewhere);
+    }
 
     /** What to do with rows while they can be fetched. */
     @FunctionalInterface
@@ -195,22 +209,53 @@ public final class CheckedRows {
 
     /** Hands over the keys that live rows elsewhere than at {@code backend} get when they are moved, as far as they have a digest. */
     public void keysOfMoves(String backend, Consumer<UUID> keys) {
-        database.with("list rows that may be moved to " + backend, connection -> {
-            try (Cursor cursor = new Cursor(connection, OPEN_DIGESTS, FETCH_DIGESTS, CLOSE_DIGESTS, backend)) {
+        keys("list rows that may be moved to " + backend, OPEN_DIGESTS, backend, rows -> keys.accept(key(rows)));
+    }
+
+    /** Hands over the keys that rows get, or got, when they are moved, deleted ones too, as far as they have a digest. */
+    public void keysOfRows(String backend, RowKeys keys) {
+        keys("list the keys of rows", OPEN_ALL_DIGESTS, backend, rows -> keys.of(key(rows), rows.getBoolean(3)));
+    }
+
+    /** Whether there are live rows elsewhere than at {@code backend} without a digest: nobody knows which keys they will get. */
+    public boolean isAnyWithoutDigestElsewhere(String backend) {
+        return database.with("look for rows without a digest", connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(WITHOUT_DIGEST)) {
+                statement.setString(1, backend);
+                try (ResultSet rows = statement.executeQuery()) {
+                    rows.next();
+                    return rows.getBoolean(1);
+                }
+            }
+        });
+    }
+
+    @FunctionalInterface
+    private interface EachRow {
+        void of(ResultSet row) throws SQLException;
+    }
+
+    private void keys(String tried, String open, String backend, EachRow each) {
+        database.with(tried, connection -> {
+            try (Cursor cursor = new Cursor(connection, open, FETCH_DIGESTS, CLOSE_DIGESTS, backend)) {
                 boolean isMore = true;
                 while (isMore) {
                     isMore = false;
                     try (ResultSet rows = cursor.fetch()) {
                         while (rows.next()) {
                             isMore = true;
-                            keys.accept(ObjectKey.of(rows.getObject(1, UUID.class), new Sha512(rows.getBytes(2)))
-                                    .value());
+                            each.of(rows);
                         }
                     }
                 }
             }
             return backend;
         });
+    }
+
+    private static UUID key(ResultSet idAndDigest) throws SQLException {
+        return ObjectKey.of(idAndDigest.getObject(1, UUID.class), new Sha512(idAndDigest.getBytes(2)))
+                .value();
     }
 
     public long countLargeObjects() {

@@ -1,0 +1,22 @@
+package io.flynn.blobstore.store;
+
+import io.flynn.blobstore.blob.ObjectKey;
+import java.util.Optional;
+
+/**
+ * One bucket, as the sweep of what no row names needs it: the only port through which objects are deleted that no row asks to
+ * have deleted.
+ *
+ * <p>Thread-safe. Calls block and throw a {@link StorageFailure}.
+ */
+public interface OrphanStore {
+
+    /** What changes whenever the object is stored anew; empty if there is no object. */
+    Optional<String> version(ObjectKey key);
+
+    /** Deletes the object, or finds it gone. */
+    void delete(ObjectKey key);
+
+    /** Aborts all unfinished multipart uploads under this very key. */
+    void abortUploads(ObjectKey key);
+}
