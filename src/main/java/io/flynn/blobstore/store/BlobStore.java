@@ -26,6 +26,11 @@ public interface BlobStore {
      */
     void put(ObjectKey key, ReplayableBody body);
 
+    /** What {@link #put} proves when it returns. The first call may ask the store, and leaves nothing behind there. */
+    default Proof proof() {
+        return Proof.NONE;
+    }
+
     /** The length of the object under {@code key}, empty if there is none. Says nothing about its bytes. */
     OptionalLong sizeOf(ObjectKey key);
 

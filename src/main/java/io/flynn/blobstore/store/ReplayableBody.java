@@ -1,6 +1,8 @@
 package io.flynn.blobstore.store;
 
+import io.flynn.blobstore.blob.Sha512;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 import java.util.concurrent.Flow;
 
 /**
@@ -11,6 +13,11 @@ public interface ReplayableBody {
 
     /** The exact number of bytes that every subscription delivers. */
     long size();
+
+    /** The digest of what every subscription must deliver, where it is known beforehand: a store that can is asked to check it. */
+    default Optional<Sha512> sha512() {
+        return Optional.empty();
+    }
 
     /** The content type to store them with, as the blob's row has it: may be empty, or what no header can carry. */
     String type();

@@ -4,39 +4,69 @@ import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
-import java.nio.ByteBuffer;
+import java.io.UncheckedIOException;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
-import org.reactivestreams.FlowAdapters;
-import org.reactivestreams.Subscriber;
-import software.amazon.awssdk.core.async.AsyncRequestBody;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
+import software.amazon.awssdk.services.s3.model.S3Exception;
 
 /** The bucket of one backend. Thread-safe. */
 public final class S3BlobStore implements BlobStore, AutoCloseable {
 
-    private final S3AsyncClient client;
+    private static final Logger LOG = LoggerFactory.getLogger(S3BlobStore.class);
+
+    private final Lazily<S3AsyncClient> client;
+    private final Lazily<Proof> proof;
+    private final ObjectClient objects;
     private final String bucket;
     private final String place;
 
-    /** @param connections at most this many at once */
+    /** One that reads back. */
     public S3BlobStore(BackendSettings backend, int connections) {
-        client = S3Clients.open(backend, connections);
+        this(backend, connections, Verification.READ_BACK);
+    }
+
+    /** @param connections at most this many at once */
+    public S3BlobStore(BackendSettings backend, int connections, Verification verification) {
+        client = new Lazily<>(() -> S3Clients.open(backend, connections));
+        objects = new ObjectClient(backend, connections);
         bucket = backend.bucket();
         place = S3Clients.describe(backend);
+        proof = new Lazily<>(() -> switch (verification) {
+            case READ_BACK -> Proof.NONE;
+            case STORE_CHECKSUM -> probed();
+        });
+    }
+
+    @Override
+    public Proof proof() {
+        return proof.get();
+    }
+
+    private Proof probed() {
+        Proof seen = translating("see which checksums are checked", new StoreProofProbe(objects)::ask);
+        LOG.info("{} proves {}", place, seen);
+        return seen;
     }
 
     /** Lists, since HEAD's answer has no body that says what is missing. */
     @Override
     public void requireBucket() {
         try {
-            await("list the bucket", client.listObjectsV2(r -> r.bucket(bucket).maxKeys(1)));
+            await(
+                    "list the bucket",
+                    client.get().listObjectsV2(r -> r.bucket(bucket).maxKeys(1)));
         } catch (StorageFailure.Missing e) {
             throw new StorageFailure.Missing(
                     e.reason(), e.getMessage() + "; create bucket " + bucket + ", or correct s3.bucket", e);
@@ -45,21 +75,28 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
 
     @Override
     public void put(ObjectKey key, ReplayableBody body) {
-        await(
-                "store object " + key,
-                client.putObject(
-                        r -> r.bucket(bucket)
-                                .key(key.toString())
-                                .contentType(ObjectType.of(body.type()))
-                                .contentLength(body.size()),
-                        new Body(body)));
+        translating("store object " + key, () -> {
+            if (proof.get() == Proof.TRANSFER) {
+                objects.putWithTrailer(key.toString(), body);
+            } else {
+                objects.put(
+                        key.toString(),
+                        body,
+                        proof.get() == Proof.DIGEST
+                                ? body.sha512()
+                                        .map(StoreProofProbe::digestHeader)
+                                        .orElse(Map.of())
+                                : Map.of());
+            }
+            return key;
+        });
     }
 
     @Override
     public OptionalLong sizeOf(ObjectKey key) {
         return ifThere(() -> await(
                         "look at object " + key,
-                        client.headObject(r -> r.bucket(bucket).key(key.toString()))))
+                        client.get().headObject(r -> r.bucket(bucket).key(key.toString()))))
                 .map(response -> OptionalLong.of(response.contentLength()))
                 .orElse(OptionalLong.empty());
     }
@@ -68,12 +105,21 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     public Optional<BlobContent> readBack(ObjectKey key) {
         return ifThere(() -> await(
                 "read object " + key,
-                client.getObject(r -> r.bucket(bucket).key(key.toString()), new DigestingTransformer<>())));
+                client.get().getObject(r -> r.bucket(bucket).key(key.toString()), new DigestingTransformer<>())));
     }
 
     @Override
     public void close() {
-        client.close();
+        objects.close();
+        client.ifThere(S3AsyncClient::close);
+    }
+
+    private <T> T translating(String tried, Supplier<T> call) {
+        try {
+            return call.get();
+        } catch (S3Exception | UncheckedIOException e) {
+            throw S3Failures.translate(tried + " in " + place, e);
+        }
     }
 
     private <T> T await(String tried, CompletableFuture<T> call) {
@@ -93,19 +139,6 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
                 return Optional.empty();
             }
             throw e;
-        }
-    }
-
-    /** The SDK's own bodies copy the bytes, or read a stream that can't be read again. */
-    private record Body(ReplayableBody source) implements AsyncRequestBody {
-        @Override
-        public Optional<Long> contentLength() {
-            return Optional.of(source.size());
-        }
-
-        @Override
-        public void subscribe(Subscriber<? super ByteBuffer> subscriber) {
-            FlowAdapters.toPublisher(source.open()).subscribe(subscriber);
         }
     }
 }

@@ -14,6 +14,7 @@ import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.S3AsyncClientBuilder;
 import software.amazon.awssdk.services.s3.S3Configuration;
+import software.amazon.awssdk.services.s3.endpoints.S3EndpointProvider;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /** Opens the SDK's clients for one backend. Every wait is bounded by progress, not by the size of a transfer. */
@@ -79,13 +80,29 @@ public final class S3Clients {
         return builder.build();
     }
 
+    /** Where the bucket's objects are, without the last slash. */
+    static URI bucketUri(BackendSettings backend) {
+        if (backend.endpoint().isEmpty()) {
+            return S3EndpointProvider.defaultProvider()
+                    .resolveEndpoint(e ->
+                            e.region(region(backend)).bucket(backend.bucket()).forcePathStyle(backend.pathStyle()))
+                    .join()
+                    .endpointUrl()
+                    .toUri();
+        }
+        URI endpoint = backend.endpoint().get();
+        return backend.pathStyle()
+                ? URI.create(endpoint.getScheme() + "://" + endpoint.getRawAuthority() + "/" + backend.bucket())
+                : URI.create(endpoint.getScheme() + "://" + backend.bucket() + "." + endpoint.getRawAuthority());
+    }
+
     /** What people know the backend's store by, for messages. */
     public static String describe(BackendSettings backend) {
         return "bucket " + backend.bucket() + " at "
                 + backend.endpoint().map(URI::toString).orElse("AWS " + backend.region());
     }
 
-    private static Region region(BackendSettings backend) {
+    static Region region(BackendSettings backend) {
         return Region.of(backend.region().isEmpty() ? REGION_IF_NONE : backend.region());
     }
 

@@ -1,0 +1,11 @@
+package io.flynn.blobstore.store;
+
+/** What a store that took an object has shown by taking it: each was seen to refuse what it doesn't name. */
+public enum Proof {
+    /** Nothing: the object must be read back. */
+    NONE,
+    /** That the bytes are those that were sent. Whether those are the blob's is for the sender to know. */
+    TRANSFER,
+    /** That the bytes have the digest that was sent with them; of a body whose digest isn't known, nothing. */
+    DIGEST
+}

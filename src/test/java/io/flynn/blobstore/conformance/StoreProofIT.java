@@ -1,0 +1,171 @@
+package io.flynn.blobstore.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.blob.Secret;
+import io.flynn.blobstore.blob.Sha512;
+import io.flynn.blobstore.decide.BackendSettings;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Verification;
+import io.flynn.blobstore.store.Proof;
+import io.flynn.blobstore.store.ReplayableBody;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.s3.S3BlobStore;
+import io.flynn.blobstore.testkit.Blobs;
+import io.flynn.blobstore.testkit.LocalS3;
+import java.net.URI;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Random;
+import java.util.UUID;
+import java.util.concurrent.Flow;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What each kind of store proves by taking an object, and that it is found out by what the store does, not by what it is. */
+class StoreProofIT {
+
+    /** Around the edges of a chunk that a checksum follows, and of what is announced before it is sent. */
+    private static final int[] SIZES = {0, 1, 7, 16 * 1024, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20};
+
+    @TempDir
+    Path folder;
+
+    @Test
+    void versitygwRefusesAWrongDigest() throws Exception {
+        try (StoreProgram program = StoreProgram.versitygw(folder);
+                S3BlobStore store = store(program)) {
+            assertThat(store.proof()).isEqualTo(Proof.DIGEST);
+            everyBodyArrives(store);
+            byte[] bytes = bytes(100_000);
+            assertThatThrownBy(() -> store.put(key(), new Body(bytes, Optional.of(Blobs.sha512(bytes(5))))))
+                    .isInstanceOf(StorageFailure.Corrupt.class)
+                    .extracting(failure -> ((StorageFailure) failure).reason())
+                    .isEqualTo(Reasons.TARGET_DIFFERS);
+        }
+    }
+
+    @Test
+    void minioTakesAWrongDigestButNoWrongCrc() throws Exception {
+        try (StoreProgram program = StoreProgram.minio(folder);
+                S3BlobStore store = store(program)) {
+            assertThat(store.proof()).isEqualTo(Proof.TRANSFER);
+            everyBodyArrives(store);
+        }
+    }
+
+    @Test
+    void s3ProxyKnowsNoDigest() {
+        try (LocalS3 s3 = LocalS3.start()) {
+            s3.createBucket("blobs");
+            try (S3BlobStore store =
+                    new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM)) {
+                assertThat(store.proof()).isEqualTo(Proof.NONE);
+                assertThat(s3.sizes("blobs")).isEmpty();
+                everyBodyArrives(store);
+            }
+        }
+    }
+
+    @Test
+    void whoReadsBackAsksNothing() {
+        try (LocalS3 s3 = LocalS3.start()) {
+            s3.createBucket("blobs");
+            try (S3BlobStore store = new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4)) {
+                assertThat(store.proof()).isEqualTo(Proof.NONE);
+                assertThat(s3.count(LocalS3.Operation.PUT)).isZero();
+                everyBodyArrives(store);
+            }
+        }
+    }
+
+    private static S3BlobStore store(StoreProgram program) {
+        URI endpoint = program.endpoint();
+        return new S3BlobStore(
+                new BackendSettings(
+                        Blobs.S3MAIN,
+                        BackendSettings.Kind.S3,
+                        StoreProgram.REGION,
+                        StoreProgram.BUCKET,
+                        Optional.of(endpoint),
+                        true,
+                        new Secret(StoreProgram.ACCESS_KEY_ID),
+                        new Secret(StoreProgram.SECRET_ACCESS_KEY)),
+                4,
+                Verification.STORE_CHECKSUM);
+    }
+
+    private static void everyBodyArrives(S3BlobStore store) {
+        for (int size : SIZES) {
+            byte[] bytes = bytes(size);
+            Sha512 sha512 = Blobs.sha512(bytes);
+            ObjectKey known = key();
+            ObjectKey unknown = key();
+            store.put(known, new Body(bytes, Optional.of(sha512)));
+            store.put(unknown, new Body(bytes, Optional.empty()));
+            Optional<BlobContent> content = Optional.of(new BlobContent(size, sha512));
+            assertThat(store.readBack(known)).as("%d bytes", size).isEqualTo(content);
+            assertThat(store.readBack(unknown)).as("%d bytes", size).isEqualTo(content);
+        }
+    }
+
+    private static byte[] bytes(int size) {
+        byte[] bytes = new byte[size];
+        new Random(size).nextBytes(bytes);
+        return bytes;
+    }
+
+    private static ObjectKey key() {
+        return new ObjectKey(UUID.randomUUID());
+    }
+
+    /** Comes in pieces that fit nothing. */
+    private record Body(byte[] bytes, Optional<Sha512> sha512) implements ReplayableBody {
+
+        private static final int PIECE_BYTES = 77_777;
+
+        @Override
+        public long size() {
+            return bytes.length;
+        }
+
+        @Override
+        public String type() {
+            return "application/gzip";
+        }
+
+        @Override
+        public Flow.Publisher<ByteBuffer> open() {
+            return subscriber -> Thread.ofVirtual()
+                    .start(() -> subscriber.onSubscribe(new Flow.Subscription() {
+                        private int sent;
+                        private boolean isOver;
+
+                        @Override
+                        public void request(long items) {
+                            if (isOver) {
+                                return;
+                            }
+                            if (sent == bytes.length) {
+                                isOver = true;
+                                subscriber.onComplete();
+                                return;
+                            }
+                            int from = sent;
+                            sent = Math.min(bytes.length, sent + PIECE_BYTES);
+                            subscriber.onNext(ByteBuffer.wrap(Arrays.copyOfRange(bytes, from, sent)));
+                        }
+
+                        @Override
+                        public void cancel() {
+                            isOver = true;
+                        }
+                    }));
+        }
+    }
+}

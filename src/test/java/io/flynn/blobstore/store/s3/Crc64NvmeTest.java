@@ -1,0 +1,58 @@
+package io.flynn.blobstore.store.s3;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class Crc64NvmeTest {
+
+    private static String hex(Crc64Nvme crc) {
+        return HexFormat.of().formatHex(Base64.getDecoder().decode(crc.base64()));
+    }
+
+    /** The check value of the catalogue of parametrised CRC algorithms. */
+    @Test
+    void theCheckValueIsRight() {
+        Crc64Nvme crc = new Crc64Nvme();
+        crc.update(ByteBuffer.wrap("123456789".getBytes(StandardCharsets.US_ASCII)));
+
+        assertThat(hex(crc)).isEqualTo("ae8b14860a799888");
+    }
+
+    /** NVM Express NVM Command Set Specification, "64b CRC Test Cases": 4 KiB of zeros, and of ones. */
+    @Test
+    void theSpecificationsCasesAreRight() {
+        byte[] ones = new byte[4096];
+        java.util.Arrays.fill(ones, (byte) 0xFF);
+        Crc64Nvme zeros = new Crc64Nvme();
+        zeros.update(ByteBuffer.allocate(4096));
+        Crc64Nvme allOnes = new Crc64Nvme();
+        allOnes.update(ByteBuffer.wrap(ones));
+
+        assertThat(hex(zeros)).isEqualTo("6482d367eb22b64e");
+        assertThat(hex(allOnes)).isEqualTo("c0ddba7302eca3ac");
+    }
+
+    @Test
+    void itIsTheSameInWhateverPiecesTheBytesCome() {
+        byte[] bytes = new byte[10_000];
+        Random random = new Random(1);
+        random.nextBytes(bytes);
+        Crc64Nvme whole = new Crc64Nvme();
+        whole.update(ByteBuffer.wrap(bytes));
+        Crc64Nvme pieces = new Crc64Nvme();
+        ByteBuffer left = ByteBuffer.allocateDirect(bytes.length).put(bytes).flip();
+        while (left.hasRemaining()) {
+            int count = Math.min(left.remaining(), random.nextInt(100));
+            pieces.update(left.slice(left.position(), count));
+            left.position(left.position() + count);
+        }
+
+        assertThat(pieces.base64()).isEqualTo(whole.base64());
+    }
+}
