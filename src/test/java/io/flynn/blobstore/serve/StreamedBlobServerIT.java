@@ -9,9 +9,11 @@ import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -151,6 +153,26 @@ class StreamedBlobServerIT extends S3ServerContract {
             byte[] rest = socket.getInputStream().readAllBytes();
             assertThat(Arrays.copyOfRange(rest, rest.length - 1_000, rest.length))
                     .isEqualTo(Arrays.copyOfRange(bytes, bytes.length - 1_000, bytes.length));
+        }
+    }
+
+    /** Longer than the SDK lets a transfer stand still, shorter than a client may. */
+    @Tag("long")
+    @Test
+    void clientThatPausesGetsTheRest() throws Exception {
+        byte[] bytes = random(30_000_000);
+        blobs().put("/a", bytes);
+
+        try (Socket socket = new Socket("127.0.0.1", blobs().port())) {
+            socket.getOutputStream()
+                    .write("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            socket.getInputStream().readNBytes(100_000);
+            Thread.sleep(Duration.ofSeconds(45));
+            byte[] rest = socket.getInputStream().readAllBytes();
+            assertThat(rest.length).isGreaterThan(bytes.length - 100_000);
+            assertThat(Arrays.copyOfRange(rest, rest.length - 20_000_000, rest.length))
+                    .isEqualTo(Arrays.copyOfRange(bytes, bytes.length - 20_000_000, bytes.length));
         }
     }
 

@@ -123,12 +123,17 @@ public final class LocalS3 implements AutoCloseable {
 
     /** How to reach {@code bucket} here. */
     public BackendSettings backend(BackendName name, String bucket) {
+        return backend(name, bucket, endpoint());
+    }
+
+    /** How to reach {@code bucket} by another way. */
+    public BackendSettings backend(BackendName name, String bucket, URI by) {
         return new BackendSettings(
                 name,
                 BackendSettings.Kind.S3,
                 REGION,
                 bucket,
-                Optional.of(endpoint()),
+                Optional.of(by),
                 true,
                 new Secret(ACCESS_KEY_ID),
                 new Secret(SECRET_ACCESS_KEY));
@@ -136,7 +141,12 @@ public final class LocalS3 implements AutoCloseable {
 
     /** The variables by which a process of ours reaches {@code bucket} here. */
     public Map<String, String> environment(BackendName name, String bucket) {
-        BackendEnvironment.Encoded encoded = BackendEnvironment.encode(backend(name, bucket));
+        return environment(name, bucket, endpoint());
+    }
+
+    /** Those by which it is reached by another way. */
+    public Map<String, String> environment(BackendName name, String bucket, URI by) {
+        BackendEnvironment.Encoded encoded = BackendEnvironment.encode(backend(name, bucket, by));
         Map<String, String> variables = new LinkedHashMap<>();
         variables.put(encoded.variable(), encoded.settings());
         encoded.secrets().forEach((variable, secret) -> variables.put(variable, secret.reveal()));

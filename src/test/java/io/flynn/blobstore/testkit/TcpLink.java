@@ -41,6 +41,7 @@ public final class TcpLink implements AutoCloseable {
     private volatile Gate gate = OPEN;
     private Direction cut = Direction.UP;
     private long left = Long.MAX_VALUE;
+    private boolean staysCut;
     private boolean isCut;
 
     private TcpLink(String host, int port) throws IOException {
@@ -72,9 +73,15 @@ public final class TcpLink implements AutoCloseable {
     }
 
     /** Once so many bytes went this way from now on, every connection breaks, and none is made until {@link #mend}. */
-    public synchronized void cutAfter(Direction direction, long bytes) {
+    public void cutAfter(Direction direction, long bytes) {
+        cutAfter(direction, bytes, true);
+    }
+
+    /** The same; but others can be made at once if it doesn't stay so. */
+    public synchronized void cutAfter(Direction direction, long bytes, boolean stays) {
         cut = direction;
         left = bytes;
+        staysCut = stays;
     }
 
     public synchronized void mend() {
@@ -144,7 +151,10 @@ public final class TcpLink implements AutoCloseable {
             left -= allowed;
         }
         passed.merge(direction, (long) allowed, Long::sum);
-        isCut |= allowed < bytes;
+        if (allowed < bytes) {
+            left = Long.MAX_VALUE;
+            isCut = staysCut;
+        }
         return allowed;
     }
 
@@ -158,7 +168,8 @@ public final class TcpLink implements AutoCloseable {
             socket.setSoLinger(true, 0);
             socket.close();
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            // It is closed already.
+            Thread.yield();
         }
     }
 

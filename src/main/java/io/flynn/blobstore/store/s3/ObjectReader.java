@@ -5,6 +5,8 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.io.InputStream;
 import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import software.amazon.awssdk.core.async.AsyncResponseTransformer;
 import software.amazon.awssdk.core.async.ResponsePublisher;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
@@ -27,7 +29,7 @@ final class ObjectReader {
 
     /** All of an object that has {@code size} bytes. */
     InputStream open(ObjectKey key, long size) {
-        return open(key, request(key).build(), size);
+        return open(key, 0, size, true);
     }
 
     /**
@@ -36,19 +38,35 @@ final class ObjectReader {
      * @param length at least 1
      */
     InputStream open(ObjectKey key, long first, long length) {
-        String range = "bytes=%d-%d".formatted(first, first + length - 1);
-        return open(key, request(key).range(range).build(), length);
+        return open(key, first, length, false);
     }
 
-    private GetObjectRequest.Builder request(ObjectKey key) {
-        return GetObjectRequest.builder().bucket(bucket).key(key.toString());
+    private InputStream open(ObjectKey key, long first, long length, boolean isWhole) {
+        Opened opened = request(key, length, r -> r.range(isWhole ? null : range(first, length)));
+        return new ResumedObject(
+                opened.bytes(),
+                length,
+                // Nobody changes an object; should somebody, no answer is made of two.
+                read -> request(
+                                key,
+                                length - read,
+                                r -> r.range(range(first + read, length - read)).ifMatch(opened.etag()))
+                        .bytes());
     }
 
-    private InputStream open(ObjectKey key, GetObjectRequest request, long length) {
+    private static String range(long first, long length) {
+        return "bytes=%d-%d".formatted(first, first + length - 1);
+    }
+
+    private record Opened(ObjectBytes bytes, @Nullable String etag) {}
+
+    private Opened request(ObjectKey key, long length, Consumer<GetObjectRequest.Builder> which) {
         String tried = "read object " + key + " in " + place;
         ResponsePublisher<GetObjectResponse> answer;
         try {
-            answer = client.getObject(request, AsyncResponseTransformer.toPublisher())
+            answer = client.getObject(
+                            r -> r.bucket(bucket).key(key.toString()).applyMutation(which),
+                            AsyncResponseTransformer.toPublisher())
                     .join();
         } catch (CompletionException e) {
             throw S3Failures.translate(tried, e);
@@ -63,6 +81,6 @@ final class ObjectReader {
                     "could not %s: the store has %d bytes where the row says %d".formatted(tried, announced, length),
                     null);
         }
-        return bytes;
+        return new Opened(bytes, answer.response().eTag());
     }
 }

@@ -48,6 +48,7 @@ public final class ObjectUpload implements AutoCloseable {
 
     private final S3AsyncClient client;
     private final ObjectReader reader;
+    private final MultipartUploads uploads;
     private final String bucket;
     private final String place;
     private final ObjectKey key;
@@ -64,6 +65,9 @@ public final class ObjectUpload implements AutoCloseable {
     private Optional<Sending> sending = Optional.empty();
     private Optional<String> multipart = Optional.empty();
     private boolean mayBeStored;
+
+    /** Whether the store may know uploads under the key whose ids it told nobody. */
+    private boolean mayBeMore;
 
     /** A part on its way, and the room that it needs until it has arrived. */
     private record Sending(GatheredPart bytes, CompletableFuture<CompletedPart> part) {}
@@ -88,6 +92,7 @@ public final class ObjectUpload implements AutoCloseable {
         this.room = room;
         this.copyBytesMax = copyBytesMax;
         reader = new ObjectReader(client, bucket, place);
+        uploads = new MultipartUploads(client, bucket, place);
     }
 
     /**
@@ -240,11 +245,16 @@ public final class ObjectUpload implements AutoCloseable {
 
     private void begin() {
         if (multipart.isEmpty()) {
+            MultipartUploads.Repetition repetition = new MultipartUploads.Repetition();
+            mayBeMore = true;
             multipart = Optional.of(await(
                             "begin an upload of object " + key,
-                            () -> client.createMultipartUpload(
-                                    r -> r.bucket(bucket).key(key.toString()).contentType(type)))
+                            () -> client.createMultipartUpload(r -> r.bucket(bucket)
+                                    .key(key.toString())
+                                    .contentType(type)
+                                    .overrideConfiguration(o -> o.addMetricPublisher(repetition))))
                     .uploadId());
+            mayBeMore = repetition.mayBe();
         }
     }
 
@@ -253,6 +263,7 @@ public final class ObjectUpload implements AutoCloseable {
     }
 
     private void complete(long size) {
+        abortOthers();
         mayBeStored = true;
         try {
             await(
@@ -376,11 +387,16 @@ public final class ObjectUpload implements AutoCloseable {
     private void abort() {
         sending.ifPresent(last -> last.part().exceptionally(failure -> null).join());
         if (multipart.isPresent()) {
-            await(
-                    "abort an upload of object " + key,
-                    () -> client.abortMultipartUpload(
-                            r -> r.bucket(bucket).key(key.toString()).uploadId(uploadId())));
+            uploads.abort(key, uploadId());
             multipart = Optional.empty();
+        }
+        abortOthers();
+    }
+
+    private void abortOthers() {
+        if (mayBeMore) {
+            uploads.abort(key, multipart);
+            mayBeMore = false;
         }
     }
 

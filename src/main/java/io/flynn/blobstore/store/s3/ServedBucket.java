@@ -14,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
@@ -120,15 +121,7 @@ public final class ServedBucket implements AutoCloseable {
 
     /** Aborts what uploads of parts under this key there are. */
     public void abortUploads(ObjectKey key) {
-        try {
-            client.listMultipartUploads(r -> r.bucket(bucket).prefix(key.toString())).join().uploads().stream()
-                    .filter(upload -> upload.key().equals(key.toString()))
-                    .forEach(upload -> client.abortMultipartUpload(
-                                    r -> r.bucket(bucket).key(upload.key()).uploadId(upload.uploadId()))
-                            .join());
-        } catch (CompletionException e) {
-            throw S3Failures.translate("abort uploads to " + key + " in " + place, e);
-        }
+        new MultipartUploads(client, bucket, place).abort(key, Optional.empty());
     }
 
     /**

@@ -5,20 +5,27 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.BlobVersion;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.flynn.blobstore.testkit.TcpLink;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
@@ -141,6 +148,53 @@ class ServedBucketIT {
         }
     }
 
+    /** As where the store or the SDK has lost patience with a client that paused. */
+    @ParameterizedTest
+    @ValueSource(ints = {1_000, 300_000, 8_000_000})
+    void downloadWhoseConnectionBreaksIsReadOn(int cut) throws Exception {
+        byte[] whole = new byte[9_000_000];
+        new Random(4).nextBytes(whole);
+        s3.overwrite(BUCKET, key.toString(), whole);
+        BlobVersion version = new BlobVersion(
+                UUID.randomUUID(),
+                "s3main",
+                OptionalLong.empty(),
+                Optional.of(key),
+                "",
+                whole.length,
+                Optional.empty(),
+                Instant.EPOCH);
+        try (TcpLink link = TcpLink.to("127.0.0.1", s3.endpoint().getPort());
+                ServedBucket linked = linked(link)) {
+            for (long[] range : new long[][] {{0, whole.length}, {100, whole.length - 200}}) {
+                ByteArrayOutputStream read = new ByteArrayOutputStream();
+                link.cutAfter(TcpLink.Direction.DOWN, cut, false);
+                linked.copyTo(read, version, range[0], range[1]);
+
+                assertThat(read.toByteArray())
+                        .isEqualTo(Arrays.copyOfRange(whole, (int) range[0], (int) (range[0] + range[1])));
+            }
+        }
+        assertThat(s3.count(LocalS3.Operation.GET)).isEqualTo(4);
+    }
+
+    /** The SDK then asks again, and has another. */
+    @Test
+    void anUploadWhoseBeginningIsNeverAnsweredDoesNotStay() throws Exception {
+        byte[] whole = new byte[9_000_000];
+        try (TcpLink link = TcpLink.to("127.0.0.1", s3.endpoint().getPort());
+                ServedBucket linked = linked(link);
+                ObjectUpload upload = linked.upload(key, "")) {
+            link.cutAfter(TcpLink.Direction.DOWN, 0, false);
+            upload.store(new ByteArrayInputStream(whole));
+        }
+
+        assertThat(s3.count(LocalS3.Operation.CREATE_MULTIPART)).isEqualTo(2);
+        assertThat(s3.count(LocalS3.Operation.ABORT_MULTIPART)).isOne();
+        assertThat(s3.unfinishedUploads(BUCKET)).isEmpty();
+        assertThat(s3.bytes(BUCKET, key.toString())).isEqualTo(whole);
+    }
+
     @Test
     void theTypeIsTheObjects() throws Exception {
         store("text/css", new ByteArrayInputStream(new byte[100]));
@@ -199,6 +253,10 @@ class ServedBucketIT {
             }
             return bytes.read(target, offset, length);
         }
+    }
+
+    private ServedBucket linked(TcpLink link) {
+        return new ServedBucket(s3.backend(S3MAIN, BUCKET, URI.create("http://127.0.0.1:" + link.port())), 4, room);
     }
 
     private BlobContent store(String type, InputStream body) throws IOException {
