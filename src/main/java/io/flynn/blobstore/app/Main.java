@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Properties;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -31,6 +32,7 @@ public final class Main {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(BackendName.class, BackendName::new)
                 .registerConverter(Duration.class, new DurationConverter())
+                .registerConverter(Instant.class, new InstantConverter())
                 .setExitCodeExceptionMapper(Main::exitCode);
     }
 

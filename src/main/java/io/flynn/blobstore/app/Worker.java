@@ -8,17 +8,23 @@ import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.move.ObjectCleaning;
 import io.flynn.blobstore.move.ProgressMeter;
 import io.flynn.blobstore.move.ProgressOutput;
+import io.flynn.blobstore.move.Route;
 import io.flynn.blobstore.move.StageContext;
 import io.flynn.blobstore.move.StageRun;
 import io.flynn.blobstore.move.StageRunner;
 import io.flynn.blobstore.move.StopSignal;
+import io.flynn.blobstore.move.Stores;
+import io.flynn.blobstore.serve.ServerSettings;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
+import io.flynn.blobstore.store.s3.S3Clients;
+import io.flynn.blobstore.store.s3.S3OrphanStore;
 import java.io.Console;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -27,11 +33,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -125,11 +135,65 @@ final class Worker {
                 Reasons.BACKEND_UNKNOWN);
     }
 
-    /** @param concurrency blobs in flight; each may be looked at and read back beside */
-    BlobStore store(BackendSettings backend, int concurrency) {
-        S3BlobStore store = new S3BlobStore(backend, 2 * concurrency);
-        opened.push(store);
-        return store;
+    /**
+     * The buckets at both ends.
+     *
+     * @param concurrency blobs in flight; each may be looked at and read back beside
+     */
+    Stores stores(Route route, int concurrency) {
+        Map<BackendName, BlobStore> stores = new HashMap<>();
+        for (BackendName backend : externalEnds(route)) {
+            S3BlobStore store = new S3BlobStore(backend(backend), 2 * concurrency);
+            opened.push(store);
+            stores.put(backend, store);
+        }
+        return new Stores(stores);
+    }
+
+    /** What the stores at both ends are called. */
+    String places(Route route) {
+        return externalEnds(route).stream()
+                .map(backend -> S3Clients.describe(backend(backend)))
+                .collect(Collectors.joining(", "));
+    }
+
+    /** Whether both ends are surely one bucket. */
+    boolean isOneBucket(Route route) {
+        return route.from().isExternal()
+                && route.to().isExternal()
+                && backend(route.from()).isBucketOf(backend(route.to()));
+    }
+
+    /** How objects are deleted there, and when, as the server would do it; empty for the database. */
+    Optional<ObjectCleaning.Source> deletionAt(BackendName backend, int concurrency) {
+        if (!backend.isExternal()) {
+            return Optional.empty();
+        }
+        S3OrphanStore bucket = new S3OrphanStore(backend(backend), concurrency);
+        opened.push(bucket);
+        return Optional.of(new ObjectCleaning.Source(
+                bucket, ServerSettings.decode(environment).deletion().after()));
+    }
+
+    private static List<BackendName> externalEnds(Route route) {
+        return Stream.of(route.from(), route.to())
+                .filter(BackendName::isExternal)
+                .toList();
+    }
+
+    /** Wraps a stage so that it runs in buckets of this installation only. */
+    @FunctionalInterface
+    interface Ownership {
+        StageRun of(BucketOwnership ownership, StopSignal stop, StageRun stage);
+    }
+
+    /** Both ends are this installation's: what a clone of it copies away it would clean away, too. */
+    StageRun inOwnBuckets(Route route, String adopted, StageContext context, Ownership ownership, StageRun stage) {
+        StageRun wrapped = stage;
+        for (BackendName backend : externalEnds(route)) {
+            wrapped = ownership.of(ownership(backend(backend), context.database(), adopted), context.stop(), wrapped);
+        }
+        return wrapped;
     }
 
     /**

@@ -1,7 +1,7 @@
 package io.flynn.blobstore.app;
 
 import io.flynn.blobstore.blob.BackendName;
-import io.flynn.blobstore.decide.BackendEnvironment;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.VacuumMode;
@@ -10,18 +10,25 @@ import io.flynn.blobstore.move.CopyRun;
 import io.flynn.blobstore.move.InOwnBucket;
 import io.flynn.blobstore.move.PlanRun;
 import io.flynn.blobstore.move.ProbeRun;
+import io.flynn.blobstore.move.Route;
 import io.flynn.blobstore.move.StageContext;
 import io.flynn.blobstore.move.VacuumRun;
 import io.flynn.blobstore.move.VerifyRun;
 import io.flynn.blobstore.store.postgres.Database;
-import io.flynn.blobstore.store.s3.S3Clients;
 import io.flynn.blobstore.store.s3.S3Probe;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** One stage of a migration, as its pod runs it. Database and backends come from the environment, as the server's do. */
 @Command(
@@ -58,14 +65,69 @@ final class WorkerRole {
         String name = "";
     }
 
-    static final class From {
+    /** From where to where, and which blobs. */
+    static final class RouteOptions {
+        @Spec(Spec.Target.MIXEE)
+        @Nullable
+        CommandSpec command;
+
         @Option(names = "--from", required = true, paramLabel = "BACKEND", description = "Where the blobs are.")
         BackendName from = BackendName.POSTGRES;
-    }
 
-    static final class To {
         @Option(names = "--to", required = true, paramLabel = "BACKEND", description = "Where they are to be.")
         BackendName to = BackendName.POSTGRES;
+
+        @Mixin
+        FilterOptions filter = new FilterOptions();
+
+        Route route() {
+            return routeOf(command, () -> new Route(from, to, filter.filter()));
+        }
+    }
+
+    /** Which blobs. */
+    static final class FilterOptions {
+        @Option(
+                names = "--prefix",
+                defaultValue = "",
+                paramLabel = "TEXT",
+                description = "Only blobs whose names begin so, byte for byte: nothing in it has another meaning.")
+        String prefix = "";
+
+        @Option(
+                names = "--min-size",
+                paramLabel = "SIZE",
+                converter = SizeConverter.class,
+                description = "Only blobs of so many bytes or more, as in 512Ki.")
+        long minSize;
+
+        @Option(
+                names = "--max-size",
+                paramLabel = "SIZE",
+                converter = SizeConverter.class,
+                description = "Only blobs of so many bytes or fewer.")
+        long maxSize = Long.MAX_VALUE;
+
+        @Option(
+                names = "--updated-before",
+                paramLabel = "TIME",
+                description = "Only blobs that were last changed before, as in 2026-03-01T00:00:00Z.")
+        @Nullable
+        Instant updatedBefore;
+
+        BlobFilter filter() {
+            return new BlobFilter(prefix, minSize, maxSize, Optional.ofNullable(updatedBefore));
+        }
+    }
+
+    /** What options are together, or why they can't be. */
+    private static Route routeOf(@Nullable CommandSpec command, Supplier<Route> route) {
+        try {
+            return route.get();
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(
+                    Objects.requireNonNull(command).commandLine(), String.valueOf(e.getMessage()), e);
+        }
     }
 
     static final class Concurrency {
@@ -119,10 +181,7 @@ final class WorkerRole {
         Identity identity = new Identity();
 
         @Mixin
-        From source = new From();
-
-        @Mixin
-        To target = new To();
+        RouteOptions route = new RouteOptions();
 
         @Option(names = "--cleanup", defaultValue = "Delete", description = "Delete or Retain (${DEFAULT-VALUE}).")
         SourceCleanup cleanup = SourceCleanup.DELETE;
@@ -138,23 +197,24 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
+            Route asked = route.route();
             return new Worker(Stage.PLAN, identity.migration, identity.name, 1).run(worker -> {
-                BackendEnvironment environment = worker.backends();
-                BackendSettings to = worker.backend(target.to);
                 StageContext context = worker.context();
-                return InOwnBucket.checked(
-                        worker.ownership(to, context.database(), bucket.adopted),
-                        context.stop(),
+                return worker.inOwnBuckets(
+                        asked,
+                        bucket.adopted,
+                        context,
+                        InOwnBucket::checked,
                         new PlanRun(
                                 context,
                                 new PlanRun.Order(
-                                        source.from,
-                                        target.to,
-                                        environment.defaultBackend(),
-                                        S3Clients.describe(to),
+                                        asked,
+                                        worker.backends().defaultBackend(),
+                                        worker.places(asked),
+                                        worker.isOneBucket(asked),
                                         cleanup == SourceCleanup.DELETE,
                                         vacuum),
-                                worker.store(to, 1)));
+                                worker.stores(asked, 1)));
             });
         }
     }
@@ -165,10 +225,7 @@ final class WorkerRole {
         Identity identity = new Identity();
 
         @Mixin
-        From source = new From();
-
-        @Mixin
-        To target = new To();
+        RouteOptions route = new RouteOptions();
 
         @Mixin
         Concurrency blobs = new Concurrency();
@@ -186,18 +243,19 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
+            Route asked = route.route();
             return new Worker(Stage.COPY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> {
-                        BackendSettings to = worker.backend(target.to);
                         StageContext context = worker.context();
-                        return InOwnBucket.claimed(
-                                worker.ownership(to, context.database(), bucket.adopted),
-                                context.stop(),
+                        return worker.inOwnBuckets(
+                                asked,
+                                bucket.adopted,
+                                context,
+                                InOwnBucket::claimed,
                                 new CopyRun(
                                         context,
-                                        source.from,
-                                        target.to,
-                                        worker.store(to, blobs.concurrency),
+                                        asked,
+                                        worker.stores(asked, blobs.concurrency),
                                         blobs.concurrency,
                                         retries));
                     });
@@ -210,33 +268,41 @@ final class WorkerRole {
         Identity identity = new Identity();
 
         @Mixin
-        From source = new From();
-
-        @Mixin
-        To target = new To();
+        RouteOptions route = new RouteOptions();
 
         @Mixin
         Concurrency blobs = new Concurrency();
 
         @Override
         public Integer call() {
+            Route asked = route.route();
             return new Worker(Stage.VERIFY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> new VerifyRun(
-                            worker.context(),
-                            source.from,
-                            target.to,
-                            worker.store(worker.backend(target.to), blobs.concurrency),
-                            blobs.concurrency));
+                            worker.context(), asked, worker.stores(asked, blobs.concurrency), blobs.concurrency));
         }
     }
 
-    @Command(name = "clean", description = "Unlinks the large objects of moved blobs, each proven once more.")
+    @Command(name = "clean", description = "Deletes what moved blobs left where they were, each proven once more.")
     static final class Clean implements Callable<Integer> {
         @Mixin
         Identity identity = new Identity();
 
+        @Spec
+        @Nullable
+        CommandSpec command;
+
+        @Option(
+                names = "--from",
+                defaultValue = "postgres",
+                paramLabel = "BACKEND",
+                description = "Where the blobs were (${DEFAULT-VALUE}).")
+        BackendName from = BackendName.POSTGRES;
+
+        @Option(names = "--to", required = true, paramLabel = "BACKEND", description = "Where they are to be.")
+        BackendName to = BackendName.POSTGRES;
+
         @Mixin
-        To target = new To();
+        FilterOptions filter = new FilterOptions();
 
         @Mixin
         Concurrency blobs = new Concurrency();
@@ -246,15 +312,21 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
+            Route asked = routeOf(command, () -> new Route(from, to, filter.filter()));
             return new Worker(Stage.CLEAN, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> {
-                        BackendSettings to = worker.backend(target.to);
                         StageContext context = worker.context();
-                        return InOwnBucket.claimed(
-                                worker.ownership(to, context.database(), bucket.adopted),
-                                context.stop(),
+                        return worker.inOwnBuckets(
+                                asked,
+                                bucket.adopted,
+                                context,
+                                InOwnBucket::claimed,
                                 new CleanRun(
-                                        context, target.to, worker.store(to, blobs.concurrency), blobs.concurrency));
+                                        context,
+                                        asked,
+                                        worker.stores(asked, blobs.concurrency),
+                                        worker.deletionAt(asked.from(), blobs.concurrency),
+                                        blobs.concurrency));
                     });
         }
     }

@@ -3,6 +3,7 @@ package io.flynn.blobstore.decide;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.Secret;
 import java.net.URI;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -28,6 +29,8 @@ public record BackendSettings(
         MINIO
     }
 
+    private static final String AWS = "AWS";
+
     /** @throws InvalidSettingException if a value is missing or can't be carried; the message names its key, never a secret */
     public BackendSettings {
         if (!name.isExternal()) {
@@ -45,6 +48,28 @@ public record BackendSettings(
         endpoint.ifPresent(uri -> requireText("endpoint", uri.toString()));
         requireSecret("access_key_id", accessKeyId);
         requireSecret("secret_access_key", secretAccessKey);
+    }
+
+    /**
+     * Whether both surely name one bucket. Two addresses of one store can't be told by their names: who is about to delete has to
+     * look.
+     */
+    public boolean isBucketOf(BackendSettings other) {
+        return bucket.equals(other.bucket) && address().equals(other.address());
+    }
+
+    /** Names of buckets are unique among all of AWS' regions. */
+    private String address() {
+        if (endpoint.isEmpty()) {
+            return AWS;
+        }
+        URI uri = endpoint.get();
+        String host = uri.getHost().toLowerCase(Locale.ROOT);
+        if (host.equals("amazonaws.com") || host.endsWith(".amazonaws.com")) {
+            return AWS;
+        }
+        int defaultPort = "http".equals(uri.getScheme()) ? 80 : 443;
+        return host + ":" + (uri.getPort() < 0 ? defaultPort : uri.getPort());
     }
 
     private static void requireText(String key, String value) {

@@ -65,6 +65,8 @@ public final class Reasons {
     public static final String ANOTHER_MIGRATION = "AnotherMigration";
     /** New blobs don't go to the target, so copying would never end. */
     public static final String TARGET_NOT_DEFAULT = "TargetNotDefault";
+    /** Source and target are two names of one bucket. */
+    public static final String SAME_BUCKET = "SameBucket";
     /** Whenever rows were to be flipped, others held or changed them. */
     public static final String ROWS_BUSY = "RowsBusy";
     /** Older transactions hold locks on the rows; clean waits for their end. */

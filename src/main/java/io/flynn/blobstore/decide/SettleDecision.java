@@ -5,34 +5,33 @@ import io.flynn.blobstore.blob.BlobRow;
 import java.util.Optional;
 
 /**
- * What to do with a moved row whose object, or large object, is not what the row says: the side that matches the row holds
- * what was last acknowledged.
+ * What to do with a moved row whose bytes at the target, or at the place that it came from, are not what the row says: the side
+ * that matches the row holds what was last acknowledged.
  */
 public enum SettleDecision {
-    /** The object is the blob. A large object beside it is old, or the same; clean may unlink it. */
+    /** The target has the blob. What is left where it came from is old, or the same. */
     KEEP,
-    /** Only the large object is the blob: point the row back at it, and copy it again. */
+    /** Only the place that it came from has it: point the row back there, and copy it again. */
     PUT_BACK,
-    /** Neither is, or which one is can't be told: a person must look. Nothing is changed. */
+    /** Neither has, or which one has can't be told: a person must look. Nothing is changed. */
     QUARANTINE;
 
     /**
      * @param row as last read
-     * @param largeObject what its large object holds; empty if it has none, or it is not there, or {@link #isProvenBy} tells
-     *     that it need not be read
-     * @param object what lies under its key at the target; empty if nothing does
+     * @param origin what lies where it came from; empty if nothing does, or {@link #isProvenBy} tells that it need not be read
+     * @param target what lies at the target under the row's own name for it; empty if nothing does
      */
-    public static SettleDecision decide(BlobRow row, Optional<BlobContent> largeObject, Optional<BlobContent> object) {
-        boolean isLargeObjectRight = largeObject.filter(row::isDescribedBy).isPresent();
-        if (object.filter(row::isDescribedBy).isEmpty()) {
-            return isLargeObjectRight ? PUT_BACK : QUARANTINE;
+    public static SettleDecision decide(BlobRow row, Optional<BlobContent> origin, Optional<BlobContent> target) {
+        boolean isOriginRight = origin.filter(row::isDescribedBy).isPresent();
+        if (target.filter(row::isDescribedBy).isEmpty()) {
+            return isOriginRight ? PUT_BACK : QUARANTINE;
         }
         // Without a recorded digest both can have the right size and only one be the blob.
-        return isProvenBy(row, object) || !isLargeObjectRight || largeObject.equals(object) ? KEEP : QUARANTINE;
+        return isProvenBy(row, target) || !isOriginRight || origin.equals(target) ? KEEP : QUARANTINE;
     }
 
-    /** Whether the object alone shows that it is the blob: only a recorded digest can tell. */
-    public static boolean isProvenBy(BlobRow row, Optional<BlobContent> object) {
-        return row.sha512().isPresent() && object.filter(row::isDescribedBy).isPresent();
+    /** Whether the target alone shows that it has the blob: only a recorded digest can tell. */
+    public static boolean isProvenBy(BlobRow row, Optional<BlobContent> target) {
+        return row.sha512().isPresent() && target.filter(row::isDescribedBy).isPresent();
     }
 }

@@ -7,103 +7,130 @@ import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.MoveDecision;
 import io.flynn.blobstore.decide.MoveDecision.Facts;
+import io.flynn.blobstore.decide.MoveDecision.Fault;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.CheckedBody;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
-import io.flynn.blobstore.store.postgres.LargeObjectBody;
-import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
-/**
- * Brings one blob to the point where its row may be flipped: uploaded under its key and read back right. Changes no row.
- * Thread-safe; blocks, and throws {@link StorageFailure} if the world fails, with which nothing is lost.
- */
-final class BlobMover {
+/** Moves blobs into a bucket: uploaded under a key that row and digest make, and read back right. Changes no row. */
+final class BlobMover implements Mover {
 
     /** An upload that reads back wrong is sent once more; a store that does it twice is not trusted with this blob now. */
     private static final int UPLOADS_PER_TRY = 2;
 
-    private final LargeObjects largeObjects;
+    private final BlobSource source;
     private final BlobStore store;
     private final BackendName target;
     private final AtomicLong uploads;
 
     /** @param uploads counts what is sent */
-    BlobMover(LargeObjects largeObjects, BlobStore store, BackendName target, AtomicLong uploads) {
-        this.largeObjects = largeObjects;
+    BlobMover(BlobSource source, BlobStore store, BackendName target, AtomicLong uploads) {
+        this.source = source;
         this.store = store;
         this.target = target;
         this.uploads = uploads;
     }
 
-    /** Where the bytes of a blob come from. */
-    private interface Source {
+    /** The bytes of one blob. */
+    private interface Bytes {
         ReplayableBody body();
 
-        /** What is known of the bytes by now: read, or recorded. */
+        /** What is known of them by now: read, or recorded. */
         Optional<BlobContent> content();
     }
 
-    /** A blob whose bytes were read already; {@code bytes} empty = its large object is not there. */
-    MoveDecision prove(BlobRow row, Optional<ByteBuffer> bytes) {
-        Optional<BlobContent> content = bytes.map(read -> {
-            Digest digest = new Digest();
-            digest.update(read.duplicate());
-            return digest.finish();
-        });
+    @Override
+    public Moved move(BlobSource.Small blob) {
+        BlobRow row = blob.row();
+        Optional<ByteBuffer> bytes = blob.bytes().get();
+        if (bytes.isEmpty()) {
+            return withoutSource(row);
+        }
+        Digest digest = new Digest();
+        digest.update(bytes.get().duplicate());
         // Sending a small blob again costs less than asking first whether it is there.
-        return prove(row, new InMemory(row, bytes.orElse(ByteBuffer.allocate(0)), content), Optional.empty());
+        return prove(row, new InMemory(row, bytes.get(), Optional.of(digest.finish())), Optional.empty());
     }
 
-    /** A blob too large for memory: streamed, unless it is found in place. */
-    MoveDecision proveStreamed(BlobRow row) {
-        if (row.oid().isEmpty()) {
-            return new MoveDecision.Quarantine(MoveDecision.Fault.SOURCE_MISSING);
+    @Override
+    public Moved moveStreamed(BlobRow row) {
+        if (!source.isNamed(row)) {
+            return withoutSource(row);
         }
-        Optional<BlobContent> recorded = row.sha512().isPresent()
-                ? row.sha512().map(digest -> new BlobContent(row.size(), digest))
-                : largeObjects.digest(row.oid().getAsLong(), row.size());
-        Streamed source = new Streamed(row, recorded);
-        Optional<BlobContent> inPlace = recorded.map(content -> ObjectKey.of(row.id(), content.sha512()))
+        Optional<BlobContent> recorded = recorded(row).or(() -> source.digest(row));
+        Optional<BlobContent> inPlace = inPlace(row, recorded);
+        return prove(row, new Streamed(source.body(row), recorded), inPlace);
+    }
+
+    /** An old server's overwrite that broke off has deleted an object that an earlier run may have brought here. */
+    private Moved withoutSource(BlobRow row) {
+        Optional<BlobContent> recorded = recorded(row);
+        Optional<BlobContent> inPlace = inPlace(row, recorded);
+        return inPlace.isPresent()
+                        && MoveDecision.decide(new Facts(row, recorded, inPlace), target)
+                                instanceof MoveDecision.Flip flip
+                ? new Moved.Proven(Flip.toObject(row, flip.key(), flip.sha512()))
+                : new Moved.Faulty(Fault.SOURCE_MISSING);
+    }
+
+    private static Optional<BlobContent> recorded(BlobRow row) {
+        return row.size() < 0 ? Optional.empty() : row.sha512().map(digest -> new BlobContent(row.size(), digest));
+    }
+
+    private Optional<BlobContent> inPlace(BlobRow row, Optional<BlobContent> content) {
+        return content.map(known -> ObjectKey.of(row.id(), known.sha512()))
                 .filter(key -> store.sizeOf(key).orElse(-1) == row.size())
                 .flatMap(store::readBack);
-        return prove(row, source, inPlace);
     }
 
-    private MoveDecision prove(BlobRow row, Source source, Optional<BlobContent> seenInPlace) {
+    private Moved prove(BlobRow row, Bytes bytes, Optional<BlobContent> seenInPlace) {
         Optional<BlobContent> object = seenInPlace;
         Optional<ObjectKey> stored = Optional.empty();
         for (int sent = 0; ; sent++) {
-            MoveDecision decision = MoveDecision.decide(new Facts(row, source.content(), object), target);
-            if (decision instanceof MoveDecision.Flip flip) {
-                requireStored(row, stored, flip.key());
-            }
-            if (!(decision instanceof MoveDecision.Copy copy)) {
-                return decision;
-            }
-            ObjectKey key = copy.key();
-            if (sent == UPLOADS_PER_TRY) {
-                throw new StorageFailure.OutcomeUnknown(
-                        Reasons.TARGET_DIFFERS, "object " + key + " reads back wrong after it was stored", null);
-            }
-            uploads.incrementAndGet();
-            try {
-                store.put(key, source.body());
-                stored = Optional.of(key);
-                object = store.readBack(key);
-            } catch (StorageFailure.Corrupt e) {
-                if (source.content().filter(row::isDescribedBy).isPresent()) {
-                    throw e;
+            switch (MoveDecision.decide(new Facts(row, bytes.content(), object), target)) {
+                case MoveDecision.Leave leave -> {
+                    return new Moved.Left();
                 }
-                // Reading it told what the source really holds: decide on that.
-            } catch (StorageFailure.Missing e) {
-                if (e.reason().equals(Reasons.SOURCE_MISSING)) {
-                    return new MoveDecision.Quarantine(MoveDecision.Fault.SOURCE_MISSING);
+                case MoveDecision.Quarantine quarantine -> {
+                    return new Moved.Faulty(quarantine.fault());
                 }
-                throw e;
+                case MoveDecision.Flip flip -> {
+                    requireStored(row, stored, flip.key());
+                    return new Moved.Proven(Flip.toObject(row, flip.key(), flip.sha512()));
+                }
+                case MoveDecision.Copy copy -> {
+                    if (sent == UPLOADS_PER_TRY) {
+                        throw new StorageFailure.OutcomeUnknown(
+                                Reasons.TARGET_DIFFERS,
+                                "object " + copy.key() + " reads back wrong after it was stored",
+                                null);
+                    }
+                    uploads.incrementAndGet();
+                    try {
+                        store.put(copy.key(), bytes.body());
+                        stored = Optional.of(copy.key());
+                        object = store.readBack(copy.key());
+                    } catch (StorageFailure.Corrupt e) {
+                        if (e.reason().equals(Reasons.SIZE_DIFFERS)) {
+                            return new Moved.Faulty(Fault.SIZE_DIFFERS);
+                        }
+                        if (bytes.content().filter(row::isDescribedBy).isPresent()) {
+                            throw e;
+                        }
+                        // Reading it told what the source really holds: decide on that.
+                    } catch (StorageFailure.Missing e) {
+                        if (e.reason().equals(Reasons.SOURCE_MISSING)) {
+                            return new Moved.Faulty(Fault.SOURCE_MISSING);
+                        }
+                        throw e;
+                    }
+                }
             }
         }
     }
@@ -116,28 +143,14 @@ final class BlobMover {
         }
     }
 
-    private record InMemory(BlobRow row, ByteBuffer bytes, Optional<BlobContent> content) implements Source {
+    private record InMemory(BlobRow row, ByteBuffer bytes, Optional<BlobContent> content) implements Bytes {
         @Override
         public ReplayableBody body() {
             return new BytesBody(bytes, row.type());
         }
     }
 
-    private final class Streamed implements Source {
-
-        private final LargeObjectBody body;
-        private final Optional<BlobContent> recorded;
-
-        Streamed(BlobRow row, Optional<BlobContent> recorded) {
-            this.recorded = recorded;
-            body = largeObjects.body(row);
-        }
-
-        @Override
-        public ReplayableBody body() {
-            return body;
-        }
-
+    private record Streamed(CheckedBody body, Optional<BlobContent> recorded) implements Bytes {
         @Override
         public Optional<BlobContent> content() {
             return body.lastRead().or(() -> recorded);

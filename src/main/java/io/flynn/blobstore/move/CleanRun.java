@@ -1,6 +1,5 @@
 package io.flynn.blobstore.move;
 
-import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
@@ -8,8 +7,6 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.store.BlobStore;
-import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
@@ -27,8 +24,9 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The clean stage: unlinks the large objects of moved blobs, each only after its object was read back right once more, and
- * after every transaction that may still use them has ended. The only stage that destroys anything.
+ * The clean stage: does away with what moved blobs have left at their source, each only after the blob was read right at the
+ * target once more, and after every transaction that may still use it has ended. Large objects are unlinked here, objects by
+ * {@link ObjectCleaning}. The only stage that destroys anything.
  */
 public final class CleanRun implements StageRun {
 
@@ -42,9 +40,11 @@ public final class CleanRun implements StageRun {
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
-    private final BackendName to;
+    private final Route route;
     private final int concurrency;
     private final MoveCatalog catalog;
+    private final Uncleaned uncleaned;
+    private final Optional<ObjectCleaning> objects;
     private final MoveGuard guard;
     private final OlderTransactions transactions;
     private final Settler settler;
@@ -53,16 +53,24 @@ public final class CleanRun implements StageRun {
     private final AtomicLong cleanedBytes = new AtomicLong();
     private final AtomicLong putBack = new AtomicLong();
 
-    /** @param concurrency objects read back at once */
-    public CleanRun(StageContext context, BackendName to, BlobStore store, int concurrency) {
+    /**
+     * @param source deletes objects where the blobs came from, and how long they must have been left there: as long as a link to one
+     *     may work, at least; empty if they came from the database
+     * @param concurrency blobs read back at once
+     */
+    public CleanRun(
+            StageContext context, Route route, Stores stores, Optional<ObjectCleaning.Source> source, int concurrency) {
         this.context = context;
-        this.to = to;
+        this.route = route;
         this.concurrency = concurrency;
         catalog = new MoveCatalog(context.database());
+        uncleaned = new Uncleaned(context.database(), route);
         guard = new MoveGuard(context.database());
         transactions = new OlderTransactions(context.database());
-        settler = new Settler(catalog, new LargeObjects(context.database()), store);
+        settler = new Settler(context.database(), route, stores);
         failures = new Failures(0, context.progress());
+        objects = source.map(given ->
+                new ObjectCleaning(context, route, stores, given, concurrency, this::prove, this::cleanedObjects));
     }
 
     @Override
@@ -86,12 +94,20 @@ public final class CleanRun implements StageRun {
     }
 
     private StageReport cleanAll() {
-        Count uncleaned = catalog.countUncleaned(to);
-        context.progress().remaining(uncleaned.blobs(), uncleaned.bytes());
+        Count toClean = uncleaned.count();
+        context.progress().remaining(toClean.blobs(), toClean.bytes());
+        if (route.to().isExternal()) {
+            cleanLargeObjects();
+        }
+        objects.ifPresent(ObjectCleaning::clean);
+        return report();
+    }
+
+    private void cleanLargeObjects() {
         Optional<UUID> after = Optional.empty();
         List<BlobRow> batch;
         do {
-            batch = limited(catalog.pageUncleaned(to, after, BATCH_BLOBS));
+            batch = limited(catalog.pageUncleaned(route.to(), route.filter(), after, BATCH_BLOBS));
             if (!batch.isEmpty()) {
                 // For every batch: a worker that was forgotten may still flip rows.
                 transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
@@ -99,7 +115,6 @@ public final class CleanRun implements StageRun {
             }
             after = batch.isEmpty() ? after : Optional.of(batch.getLast().id());
         } while (!batch.isEmpty() && !context.stop().isRequested());
-        return report();
     }
 
     /** At least one, and no more than make up the bytes of a batch. */
@@ -117,12 +132,17 @@ public final class CleanRun implements StageRun {
     private void clean(List<BlobRow> batch) {
         Queue<BlobRow> proven = new ConcurrentLinkedQueue<>();
         try (InFlight blobs = new InFlight(concurrency)) {
-            batch.forEach(row -> blobs.submit(() -> prove(row, proven)));
+            batch.forEach(row -> blobs.submit(() -> {
+                // If the row changed while it was looked at, the guard of the clean statement passes it over.
+                if (!context.stop().isRequested() && prove(row) == Settler.Outcome.PROVEN) {
+                    proven.add(row);
+                }
+            }));
         }
         if (proven.isEmpty()) {
             return;
         }
-        Set<UUID> cleaned = catalog.clean(List.copyOf(proven), to);
+        Set<UUID> cleaned = catalog.clean(List.copyOf(proven), route.to());
         for (BlobRow row : proven) {
             if (cleaned.contains(row.id())) {
                 cleanedBlobs.incrementAndGet();
@@ -132,30 +152,30 @@ public final class CleanRun implements StageRun {
         }
     }
 
-    private void prove(BlobRow row, Queue<BlobRow> proven) {
-        if (context.stop().isRequested()) {
-            return;
-        }
+    private void cleanedObjects(long blobs, long bytes) {
+        cleanedBlobs.addAndGet(blobs);
+        cleanedBytes.addAndGet(bytes);
+        context.progress().done(blobs, bytes);
+    }
+
+    private Settler.Outcome prove(BlobRow row) {
         context.progress().started(row.id());
-        switch (new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row))) {
-            // If the row changed while it was looked at, the guard of the clean statement passes it over.
-            case PROVEN -> proven.add(row);
+        Settler.Outcome outcome = new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row));
+        switch (outcome) {
+            case PROVEN, GONE, BUSY -> {}
             case PUT_BACK -> putBack.incrementAndGet();
-            case GONE, BUSY -> {}
             case LOST ->
                 failures.quarantine(
                         row,
                         Reasons.TARGET_DIFFERS,
-                        "object %s at %s is missing or is not what the row says; large object %d is kept"
-                                .formatted(
-                                        row.externalId().map(Object::toString).orElse("(none)"),
-                                        to,
-                                        row.oid().orElse(0)));
+                        "%s is missing or is not what the row says; what was left at the source is kept"
+                                .formatted(BlobPlace.of(row)));
         }
+        return outcome;
     }
 
     private StageReport report() {
-        long left = catalog.countUncleaned(to).blobs();
+        long left = uncleaned.count().blobs();
         Map<Figure, Long> figures = figures();
         figures.put(Figure.UNCLEANED_BLOBS, left);
         if (context.stop().isRequested()) {
@@ -165,32 +185,32 @@ public final class CleanRun implements StageRun {
             return ended(
                     ExitCode.FAILED,
                     Reasons.BLOBS_FAILED,
-                    failures.count() + " objects at " + to
-                            + " are not what their rows say; their large objects are kept",
+                    failures.count() + " blobs at " + route.to() + " are not what their rows say; what they left at "
+                            + route.from() + " is kept",
                     figures);
         }
         // Those that were put back here, and those that the guard put back when a write ended that had begun before the
         // flip.
-        long remaining = catalog.count(BackendName.POSTGRES).blobs();
+        long remaining = catalog.count(route.from(), route.filter()).blobs();
         if (remaining > 0) {
             return ended(
                     ExitCode.DONE,
                     Reasons.BLOBS_REMAIN,
-                    remaining + " blobs are on their large objects again, to be copied again",
+                    remaining + " blobs are back at " + route.from() + ", to be copied again",
                     figures);
         }
         if (left > 0) {
             return ended(
                     ExitCode.RETRY,
                     Reasons.ROWS_BUSY,
-                    left + " rows were held or changed by others when their large objects were to be unlinked",
+                    left + " rows were held or changed by others when what they left was to be deleted",
                     figures);
         }
         guard.remove();
         return ended(
                 ExitCode.DONE,
                 Reasons.DONE,
-                "unlinked the large objects of %d blobs".formatted(cleanedBlobs.get()),
+                "deleted what %d blobs had left at %s".formatted(cleanedBlobs.get(), route.from()),
                 figures);
     }
 

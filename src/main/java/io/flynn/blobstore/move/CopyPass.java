@@ -1,14 +1,14 @@
 package io.flynn.blobstore.move;
 
-import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ByteSize;
 import io.flynn.blobstore.decide.MoveDecision;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
-import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
+import io.flynn.blobstore.store.postgres.RetainedObjects;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -42,21 +42,28 @@ final class CopyPass {
     private static final int FAILED_MAX = 1_000;
 
     private final StageContext context;
+    private final Route route;
     private final MoveCatalog catalog;
-    private final LargeObjects largeObjects;
-    private final BlobMover mover;
+    private final RetainedObjects retained;
+    private final BlobSource source;
+    private final Mover mover;
     private final Failures failures;
 
     private record Failed(BlobRow row, StorageFailure failure) {}
+
+    /** @param told of what needs no flipping any more */
+    private record Flips(Flipper flipper, BiConsumer<List<Flip>, Set<UUID>> told) {}
 
     private final BlockingQueue<Failed> failed = new LinkedBlockingQueue<>(FAILED_MAX);
     private final AtomicInteger failedInARow = new AtomicInteger();
     private int found;
 
-    CopyPass(StageContext context, MoveCatalog catalog, LargeObjects largeObjects, BlobMover mover, Failures failures) {
+    CopyPass(StageContext context, Route route, BlobSource source, Mover mover, Failures failures) {
         this.context = context;
-        this.catalog = catalog;
-        this.largeObjects = largeObjects;
+        this.route = route;
+        catalog = new MoveCatalog(context.database());
+        retained = new RetainedObjects(context.database());
+        this.source = source;
         this.mover = mover;
         this.failures = failures;
     }
@@ -80,29 +87,33 @@ final class CopyPass {
      * @param flipped told of every batch that was flipped
      * @throws StorageFailure if the database, or the store as a whole, fails
      */
-    void run(BackendName from, BackendName to, int concurrency, BiConsumer<List<Flip>, Set<UUID>> flipped) {
+    void run(int concurrency, BiConsumer<List<Flip>, Set<UUID>> flipped) {
         // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
         try (Flipper flipper =
-                        new Flipper(batch -> catalog.flip(batch, from, to), flip -> isFlipped(flip, to), flipped);
+                        new Flipper(batch -> catalog.flip(batch, route.from(), route.to()), this::isFlipped, flipped);
                 InFlight blobs = new InFlight(concurrency)) {
+            Flips flips = new Flips(flipper, flipped);
             Optional<UUID> after = Optional.empty();
             List<BlobRow> page;
             do {
-                page = catalog.page(from, after, PAGE);
+                page = catalog.page(route.from(), route.filter(), after, PAGE);
                 List<BlobRow> rows = page.stream()
                         .filter(row -> !failures.isQuarantined(row.id()))
                         .toList();
                 found += rows.size();
-                submitLarge(rows, blobs, flipper);
-                submitSmall(rows, blobs, flipper);
+                if (route.to().isExternal()) {
+                    retained.hold(rows, route.to());
+                }
+                submitLarge(rows, blobs, flips);
+                submitSmall(rows, blobs, flips);
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
             } while (page.size() == PAGE && !isOver(blobs, flipper));
         }
     }
 
-    private boolean isFlipped(Flip flip, BackendName to) {
+    private boolean isFlipped(Flip flip) {
         return catalog.row(flip.row().id())
-                .filter(row -> row.backend().equals(to) && row.externalId().equals(Optional.of(flip.key())))
+                .filter(row -> flip.isDoneIn(row, route.to()))
                 .isPresent();
     }
 
@@ -113,24 +124,24 @@ final class CopyPass {
                 || failed.remainingCapacity() == 0;
     }
 
-    private void submitLarge(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
+    private void submitLarge(List<BlobRow> rows, InFlight blobs, Flips flips) {
         List<BlobRow> largestFirst = rows.stream()
                 .filter(row -> row.size() > SMALL_BYTES)
                 .sorted(Comparator.comparingLong(BlobRow::size).reversed())
                 .toList();
         for (BlobRow row : largestFirst) {
-            if (row.size() > PUT_BYTES_MAX) {
+            if (route.to().isExternal() && row.size() > PUT_BYTES_MAX) {
                 failures.quarantine(
                         row,
                         Reasons.BLOB_TOO_LARGE,
                         "%s is more than the 5Gi that one upload may carry".formatted(new ByteSize(row.size())));
             } else {
-                blobs.submit(() -> move(row, flipper, () -> mover.proveStreamed(row)));
+                blobs.submit(() -> move(row, flips, () -> mover.moveStreamed(row)));
             }
         }
     }
 
-    private void submitSmall(List<BlobRow> rows, InFlight blobs, Flipper flipper) {
+    private void submitSmall(List<BlobRow> rows, InFlight blobs, Flips flips) {
         List<BlobRow> batch = new ArrayList<>();
         long bytes = 0;
         for (BlobRow row : rows) {
@@ -140,31 +151,31 @@ final class CopyPass {
             batch.add(row);
             bytes += row.size();
             if (batch.size() == BATCH_BLOBS || bytes >= BATCH_BYTES) {
-                submitBatch(batch, blobs, flipper);
+                submitBatch(batch, blobs, flips);
                 batch.clear();
                 bytes = 0;
             }
         }
-        submitBatch(batch, blobs, flipper);
+        submitBatch(batch, blobs, flips);
     }
 
-    private void submitBatch(List<BlobRow> batch, InFlight blobs, Flipper flipper) {
-        if (batch.isEmpty() || isOver(blobs, flipper)) {
+    private void submitBatch(List<BlobRow> batch, InFlight blobs, Flips flips) {
+        if (batch.isEmpty() || isOver(blobs, flips.flipper())) {
             return;
         }
-        for (LargeObjects.Bytes read : largeObjects.readAll(batch)) {
-            blobs.submit(() -> move(read.row(), flipper, () -> mover.prove(read.row(), read.bytes())));
+        for (BlobSource.Small blob : source.readAll(batch)) {
+            blobs.submit(() -> move(blob.row(), flips, () -> mover.move(blob)));
         }
     }
 
-    private void move(BlobRow row, Flipper flipper, Supplier<MoveDecision> prove) {
+    private void move(BlobRow row, Flips flips, Supplier<Mover.Moved> move) {
         // What can't be flipped now would only be sent again.
-        if (context.stop().isRequested() || flipper.hasFailed()) {
+        if (context.stop().isRequested() || flips.flipper().hasFailed()) {
             return;
         }
         context.progress().started(row.id());
         try {
-            carryOut(prove.get(), row, flipper);
+            carryOut(move.get(), row, flips);
             failedInARow.set(0);
         } catch (StorageFailure e) {
             if (!isAboutThisBlob(e)) {
@@ -178,18 +189,35 @@ final class CopyPass {
         }
     }
 
-    private void carryOut(MoveDecision decision, BlobRow row, Flipper flipper) {
-        switch (decision) {
-            case MoveDecision.Leave leave -> {}
-            case MoveDecision.Copy copy -> throw new IllegalStateException("proving ends with a proof or a fault");
-            case MoveDecision.Flip flip -> flipper.add(new Flip(row, flip.key(), flip.sha512()));
-            case MoveDecision.Quarantine quarantine -> {
-                // Deleted, overwritten or appended to while it was read: then what was read means nothing.
-                if (catalog.row(row.id()).equals(Optional.of(row))) {
-                    failures.quarantine(row, reason(quarantine.fault()), message(row, quarantine.fault()));
+    private void carryOut(Mover.Moved moved, BlobRow row, Flips flips) {
+        switch (moved) {
+            case Mover.Moved.Left left -> {}
+            case Mover.Moved.Proven proven -> flips.flipper().add(proven.flip());
+            case Mover.Moved.Flipped flipped -> flips.told().accept(List.of(flipped.flip()), Set.of(row.id()));
+            case Mover.Moved.Faulty faulty -> {
+                if (isSeenAgain(row)) {
+                    failures.quarantine(row, reason(faulty.fault()), message(row, faulty.fault()));
                 }
             }
         }
+    }
+
+    /**
+     * Whether the bytes really aren't the row's. Deleted, overwritten or appended to while they were read: then what was read means
+     * nothing. Nor does it while a writer holds the row: an old server deletes an object before its transaction ends.
+     */
+    private boolean isSeenAgain(BlobRow row) {
+        Optional<BlobContent> again = source.digest(row);
+        if (catalog.isHeld(row.id()) || !catalog.row(row.id()).equals(Optional.of(row))) {
+            return false;
+        }
+        if (again.filter(row::isDescribedBy).isPresent()) {
+            throw new StorageFailure.OutcomeUnknown(
+                    Reasons.STORE_FAULTY,
+                    "blob %s: %s was read wrong once and right once".formatted(row.id(), BlobPlace.of(row)),
+                    null);
+        }
+        return true;
     }
 
     /** Otherwise every blob would fail alike: the database, the bucket, the key. */
@@ -213,7 +241,7 @@ final class CopyPass {
     }
 
     private static String message(BlobRow row, MoveDecision.Fault fault) {
-        String object = "large object " + row.oid().orElse(0);
+        String object = BlobPlace.of(row);
         return switch (fault) {
             case SOURCE_MISSING -> object + " is not there";
             case SIZE_DIFFERS -> object + " is not as long as the row says (" + row.size() + " bytes)";

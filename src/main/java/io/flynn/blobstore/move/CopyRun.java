@@ -1,6 +1,5 @@
 package io.flynn.blobstore.move;
 
-import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
@@ -8,8 +7,8 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.postgres.LargeObjectArrivals;
 import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
@@ -29,7 +28,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The copy stage: brings every live blob from the database to the target and flips its row, pass by pass, until nothing that
+ * The copy stage: brings every live blob in scope from the source to the target and flips its row, pass by pass, until nothing that
  * can be moved is left by a plain count. May be killed at any instant; the next run goes on with the rows that are left.
  */
 public final class CopyRun implements StageRun {
@@ -40,15 +39,14 @@ public final class CopyRun implements StageRun {
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
-    private final BackendName from;
-    private final BackendName to;
+    private final Route route;
+    private final Stores stores;
     private final int concurrency;
     private final MoveCatalog catalog;
-    private final LargeObjects largeObjects;
     private final MoveGuard guard;
     private final OlderTransactions transactions;
-    private final BlobStore store;
-    private final BlobMover mover;
+    private final BlobSource source;
+    private final Mover mover;
     private final Settler settler;
     private final Failures failures;
     private final Patience patience;
@@ -61,21 +59,31 @@ public final class CopyRun implements StageRun {
      * @param concurrency blobs in flight at once
      * @param retries how often a blob that fails while the store is well is tried again
      */
-    public CopyRun(
-            StageContext context, BackendName from, BackendName to, BlobStore store, int concurrency, int retries) {
+    public CopyRun(StageContext context, Route route, Stores stores, int concurrency, int retries) {
         this.context = context;
-        this.from = from;
-        this.to = to;
-        this.store = store;
+        this.route = route;
+        this.stores = stores;
         this.concurrency = concurrency;
         catalog = new MoveCatalog(context.database());
-        largeObjects = new LargeObjects(context.database());
         guard = new MoveGuard(context.database());
         transactions = new OlderTransactions(context.database());
-        mover = new BlobMover(largeObjects, store, to, uploads);
-        settler = new Settler(catalog, largeObjects, store);
+        LargeObjects largeObjects = new LargeObjects(context.database());
+        if (route.to().isExternal()) {
+            source = route.from().isExternal() ? objects(route, stores) : new LargeObjectSource(largeObjects);
+            mover = new BlobMover(source, stores.at(route.to()), route.to(), uploads);
+        } else {
+            ObjectSource objects = objects(route, stores);
+            source = objects;
+            mover = new LargeObjectMover(
+                    objects, largeObjects, new LargeObjectArrivals(context.database()), catalog, uploads);
+        }
+        settler = new Settler(context.database(), route, stores);
         failures = new Failures(retries, context.progress());
         patience = new Patience(PATIENCE, context.stop());
+    }
+
+    private static ObjectSource objects(Route route, Stores stores) {
+        return new ObjectSource(route.from(), stores.at(route.from()));
     }
 
     @Override
@@ -103,14 +111,15 @@ public final class CopyRun implements StageRun {
         if (!isGuarded) {
             LOG.warn("this role can't set the move guard on files: rows are settled after their flip and at the end");
         }
+        awaitAppendersToLargeObjects();
         while (true) {
-            Count left = catalog.count(from);
+            Count left = left();
             context.progress().remaining(left.blobs(), left.bytes());
             long doneBefore = copiedBlobs.get() + failures.count();
-            CopyPass pass = new CopyPass(context, catalog, largeObjects, mover, failures);
-            pass.run(from, to, concurrency, (batch, flipped) -> account(batch, flipped, isGuarded));
+            CopyPass pass = new CopyPass(context, route, source, mover, failures);
+            pass.run(concurrency, (batch, flipped) -> account(batch, flipped, isGuarded));
             boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
-            left = catalog.count(from);
+            left = left();
             if (context.stop().isRequested()) {
                 return report(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", left);
             }
@@ -127,6 +136,21 @@ public final class CopyRun implements StageRun {
             } else {
                 standStill(pass, left);
             }
+        }
+    }
+
+    private Count left() {
+        return catalog.count(route.from(), route.filter());
+    }
+
+    /**
+     * Rows that come back to the database may have kept a large object. Who began to append to one before it was moved away would
+     * go on after it is back, or is replaced; who begins now can't, since the rows don't name the database.
+     */
+    private void awaitAppendersToLargeObjects() {
+        if (!route.to().isExternal()
+                && catalog.countUncleaned(route.from(), route.filter()).blobs() > 0) {
+            transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
         }
     }
 
@@ -147,7 +171,7 @@ public final class CopyRun implements StageRun {
 
     private void settleIfChanged(UUID id) {
         Optional<BlobRow> changed = catalog.row(id)
-                .filter(row -> row.backend().equals(to) && !row.isDeleted())
+                .filter(row -> row.backend().equals(route.to()) && !row.isDeleted())
                 .filter(Settler::isWrittenSinceItsFlip);
         if (changed.isPresent() && settler.settle(changed.get()) == Settler.Outcome.PUT_BACK) {
             settledBlobs.incrementAndGet();
@@ -157,7 +181,7 @@ public final class CopyRun implements StageRun {
     /** An append that began before its blob's flip may end long after: without the guard only its end shows in the row. */
     private long settleLateWrites() {
         transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
-        long putBack = settler.settleLateWrites(to);
+        long putBack = settler.settleLateWrites();
         settledBlobs.addAndGet(putBack);
         return putBack;
     }
@@ -165,8 +189,8 @@ public final class CopyRun implements StageRun {
     /** Rows are left and none moved: an outage, blobs that always fail, or rows that somebody holds. */
     private void standStill(CopyPass pass, Count left) {
         if (pass.hasFailures()) {
-            // Throws if the store is away; if it answers, the blobs themselves are to blame.
-            store.requireBucket();
+            // Throws if a store is away; if they answer, the blobs themselves are to blame.
+            stores.requireBuckets();
             pass.blameBlobs();
         } else if (patience.isOver()) {
             throw new StorageFailure.Busy(
@@ -178,7 +202,7 @@ public final class CopyRun implements StageRun {
     }
 
     private StageReport copied(Count left) {
-        String message = "copied %d blobs to %s".formatted(copiedBlobs.get(), to);
+        String message = "copied %d blobs to %s".formatted(copiedBlobs.get(), route.to());
         return failures.count() == 0
                 ? report(ExitCode.DONE, Reasons.DONE, message, left)
                 : report(

@@ -11,7 +11,6 @@ import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.decide.VacuumMode;
-import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.postgres.Inventory;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
@@ -32,7 +31,8 @@ public final class PlanRun implements StageRun {
 
     private final StageContext context;
     private final Order order;
-    private final BlobStore store;
+    private final Route route;
+    private final Stores stores;
     private final Inventory inventory;
     private final Map<Figure, Long> figures = new EnumMap<>(Figure.class);
     private final List<Finding> findings = new ArrayList<>();
@@ -41,21 +41,23 @@ public final class PlanRun implements StageRun {
      * What is asked for.
      *
      * @param defaultBackend where the workload puts new blobs
-     * @param place names the target's store, for the plan's identity
-     * @param isCleaned whether the large objects are to be unlinked in the end
+     * @param place names the stores at both ends, for the plan's identity
+     * @param isOneBucket whether both ends are known to be the same bucket
+     * @param isCleaned whether what blobs leave is to be deleted in the end
      */
     public record Order(
-            BackendName from,
-            BackendName to,
+            Route route,
             BackendName defaultBackend,
             String place,
+            boolean isOneBucket,
             boolean isCleaned,
             VacuumMode vacuum) {}
 
-    public PlanRun(StageContext context, Order order, BlobStore store) {
+    public PlanRun(StageContext context, Order order, Stores stores) {
         this.context = context;
         this.order = order;
-        this.store = store;
+        route = order.route();
+        this.stores = stores;
         inventory = new Inventory(context.database());
     }
 
@@ -78,18 +80,17 @@ public final class PlanRun implements StageRun {
         figures.clear();
         findings.clear();
         inventory.requireSchema();
-        Count source = new MoveCatalog(context.database()).count(order.from());
+        Count source = new MoveCatalog(context.database()).count(route.from(), route.filter());
         figures.put(Figure.BLOBS, source.blobs());
         figures.put(Figure.BYTES, source.bytes());
         // Proves address, credentials and bucket; that every action is allowed, the backend's own probe has proven.
-        store.requireBucket();
+        stores.requireBuckets();
         lookForBlockers();
         lookForWarnings();
         List<Finding> blockers = findings.stream()
                 .filter(finding -> finding.level() == Level.BLOCKER)
                 .toList();
-        String message = "%d blobs, %s, from %s to %s"
-                .formatted(source.blobs(), new ByteSize(source.bytes()), order.from(), order.to());
+        String message = "%d blobs, %s, from %s".formatted(source.blobs(), new ByteSize(source.bytes()), route);
         return blockers.isEmpty()
                 ? ended(ExitCode.DONE, Reasons.DONE, message)
                 : ended(
@@ -99,14 +100,35 @@ public final class PlanRun implements StageRun {
     }
 
     private void lookForBlockers() {
-        if (!order.defaultBackend().equals(order.to())) {
+        if (order.isOneBucket()) {
+            blocker(
+                    "bucket",
+                    Reasons.SAME_BUCKET,
+                    "%s and %s are two names of one bucket, so nothing is to be moved, and cleaning would delete the only copy: name"
+                                    .formatted(route.from(), route.to())
+                            + " another bucket");
+        }
+        if (!order.defaultBackend().equals(route.to())) {
             blocker(
                     "DEFAULT_BACKEND",
                     Reasons.TARGET_NOT_DEFAULT,
-                    "new blobs still go to %s, so copying would never end: set default: true on BlobstoreBackend %s"
-                            .formatted(order.defaultBackend(), order.to()));
+                    "new blobs still go to %s, so copying would never end: %s"
+                            .formatted(
+                                    order.defaultBackend(),
+                                    route.to().isExternal()
+                                            ? "set default: true on BlobstoreBackend " + route.to()
+                                            : "set default: false on BlobstoreBackend " + order.defaultBackend()));
         }
-        long largest = inventory.largestBlob(order.from());
+        if (route.to().isExternal()) {
+            requireUploadable();
+        }
+        if (order.isCleaned() && !route.from().isExternal()) {
+            requireRightsToClean();
+        }
+    }
+
+    private void requireUploadable() {
+        long largest = inventory.largestBlob(route.from(), route.filter());
         if (largest > CopyPass.PUT_BYTES_MAX) {
             blocker(
                     "files",
@@ -114,10 +136,10 @@ public final class PlanRun implements StageRun {
                     "the largest blob is %s, more than the 5Gi that one upload may carry"
                             .formatted(new ByteSize(largest)));
         }
-        if (!order.isCleaned()) {
-            return;
-        }
-        long notOurs = inventory.notUnlinkable(order.from());
+    }
+
+    private void requireRightsToClean() {
+        long notOurs = inventory.notUnlinkable(route.from(), route.filter());
         if (notOurs > 0) {
             blocker(
                     "pg_largeobject_metadata",
@@ -139,7 +161,7 @@ public final class PlanRun implements StageRun {
                     "PGUSER doesn't own the table, so the move guard can't be set: what an old server appends while its blob"
                             + " moves may be unreadable until the copy stage settles it");
         }
-        long withoutDigest = inventory.withoutDigest(order.from());
+        long withoutDigest = inventory.withoutDigest(route.from(), route.filter());
         if (withoutDigest > 0) {
             warning(
                     "files",
@@ -163,7 +185,8 @@ public final class PlanRun implements StageRun {
     /** Of the two stores, not of counts, which live traffic changes. */
     private String identity() {
         Digest digest = new Digest();
-        String text = inventory.identity() + "\n" + order.from() + "\n" + order.to() + "\n" + order.place();
+        String text = inventory.identity() + "\n" + route.from() + "\n" + route.to() + "\n" + order.place()
+                + (route.filter().isAll() ? "" : "\n" + route.filter());
         digest.update(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
         return digest.finish().sha512().toString().substring(0, 16);
     }

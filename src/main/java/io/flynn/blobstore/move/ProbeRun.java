@@ -1,6 +1,7 @@
 package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
@@ -76,7 +77,8 @@ public final class ProbeRun implements StageRun {
     /** A database without tables has no blobs. One that is away doesn't make the store look bad: its figures are just absent. */
     private void count() {
         try {
-            MoveCatalog.Count usage = inventory.hasSchema() ? catalog.count(backend) : new MoveCatalog.Count(0, 0);
+            MoveCatalog.Count usage =
+                    inventory.hasSchema() ? catalog.count(backend, BlobFilter.ALL) : new MoveCatalog.Count(0, 0);
             figures.put(Figure.BLOBS, usage.blobs());
             figures.put(Figure.BYTES, usage.bytes());
         } catch (StorageFailure e) {

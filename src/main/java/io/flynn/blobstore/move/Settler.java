@@ -5,16 +5,21 @@ import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.SettleDecision;
-import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.RetainedObjects;
+import io.flynn.blobstore.store.postgres.RetainedObjects.Retained;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 /**
- * Settles moved rows whose object is not what the row says (ARCHITECTURE, "Settling one row"): what was last acknowledged is
- * on the side that matches the row. Thread-safe; blocks.
+ * Settles moved rows whose bytes at the target are not what the row says (ARCHITECTURE, "The life of one move"): what was last
+ * acknowledged is on the side that matches the row. Thread-safe; blocks.
  */
 final class Settler {
 
@@ -23,14 +28,16 @@ final class Settler {
     /** A row that changes while it is looked at is looked at again, this often. */
     private static final int LOOKS = 5;
 
+    private final Route route;
     private final MoveCatalog catalog;
+    private final RetainedObjects retained;
     private final LargeObjects largeObjects;
-    private final BlobStore store;
+    private final Stores stores;
 
     enum Outcome {
-        /** The object is the blob. */
+        /** The target has the blob. */
         PROVEN,
-        /** The row is back on its large object, to be copied again. */
+        /** The row is back where it came from, to be copied again. */
         PUT_BACK,
         /** Deleted, or no longer at the target. */
         GONE,
@@ -40,36 +47,57 @@ final class Settler {
         LOST
     }
 
-    Settler(MoveCatalog catalog, LargeObjects largeObjects, BlobStore store) {
-        this.catalog = catalog;
-        this.largeObjects = largeObjects;
-        this.store = store;
-    }
-
-    /** Whether a write that began before the row's flip ended after it: the digest changed, and with it the key it should have. */
-    static boolean isWrittenSinceItsFlip(BlobRow row) {
-        return !row.externalId().equals(row.sha512().map(digest -> ObjectKey.of(row.id(), digest)));
+    Settler(Database database, Route route, Stores stores) {
+        this.route = route;
+        catalog = new MoveCatalog(database);
+        retained = new RetainedObjects(database);
+        largeObjects = new LargeObjects(database);
+        this.stores = stores;
     }
 
     /**
-     * Settles every row at {@code target} that still has its large object and was written since its flip.
+     * Whether a write that began before the row's flip may have ended after it: the digest changed, and with it the key that the row
+     * should have, or it names an object although it is in the database.
+     */
+    static boolean isWrittenSinceItsFlip(BlobRow row) {
+        return row.backend().isExternal()
+                ? !row.externalId().equals(row.sha512().map(digest -> ObjectKey.of(row.id(), digest)))
+                : row.externalId().isPresent();
+    }
+
+    /**
+     * Settles every row at the target that a write may have changed since its flip.
      *
      * @return how many were put back
      */
-    long settleLateWrites(BackendName target) {
+    long settleLateWrites() {
         long putBack = 0;
         Optional<UUID> after = Optional.empty();
-        List<BlobRow> page;
-        do {
-            page = catalog.pageUncleaned(target, after, PAGE);
-            for (BlobRow row : page) {
-                if (isWrittenSinceItsFlip(row) && settle(row) == Outcome.PUT_BACK) {
-                    putBack++;
-                }
-            }
-            after = page.isEmpty() ? after : Optional.of(page.getLast().id());
-        } while (page.size() == PAGE);
+        if (route.to().isExternal()) {
+            List<BlobRow> page;
+            do {
+                page = catalog.pageUncleaned(route.to(), route.filter(), after, PAGE);
+                putBack += page.stream().filter(this::isPutBack).count();
+                after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+            } while (page.size() == PAGE);
+        }
+        if (route.from().isExternal()) {
+            after = Optional.empty();
+            List<Retained> page;
+            do {
+                page = retained.page(route.from(), route.filter(), after, PAGE);
+                putBack += page.stream()
+                        .flatMap(left -> left.blobOf(route.from()).stream())
+                        .filter(this::isPutBack)
+                        .count();
+                after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+            } while (page.size() == PAGE);
+        }
         return putBack;
+    }
+
+    private boolean isPutBack(BlobRow row) {
+        return row.backend().equals(route.to()) && isWrittenSinceItsFlip(row) && settle(row) == Outcome.PUT_BACK;
     }
 
     /** @param seen a live row at the target, as it was read some time ago */
@@ -82,30 +110,63 @@ final class Settler {
                 return Outcome.GONE;
             }
             BlobRow row = present.get();
-            Optional<BlobContent> object = row.externalId().flatMap(store::readBack);
-            // The object first: the large object is only read if it may be needed.
-            Optional<BlobContent> largeObject =
-                    SettleDecision.isProvenBy(row, object) || row.oid().isEmpty()
-                            ? Optional.empty()
-                            : largeObjects.digest(row.oid().getAsLong(), row.size());
-            switch (SettleDecision.decide(row, largeObject, object)) {
-                case KEEP -> {
-                    return Outcome.PROVEN;
-                }
-                case PUT_BACK -> {
-                    if (catalog.unflip(row)) {
+            // The target first: where it came from is only read if it may be needed.
+            Optional<BlobContent> target = atTarget(row);
+            if (SettleDecision.isProvenBy(row, target)) {
+                return Outcome.PROVEN;
+            }
+            SettleDecision decision = SettleDecision.decide(row, Optional.empty(), target);
+            for (Origin origin : origins(row)) {
+                decision = SettleDecision.decide(row, origin.content().get(), target);
+                if (decision == SettleDecision.PUT_BACK) {
+                    if (origin.putBack().getAsBoolean()) {
                         return Outcome.PUT_BACK;
                     }
+                    break;
                 }
-                case QUARANTINE -> {
-                    if (!catalog.isHeld(id) && catalog.row(id).equals(Optional.of(row))) {
-                        return Outcome.LOST;
-                    }
-                }
+            }
+            if (decision == SettleDecision.KEEP) {
+                return Outcome.PROVEN;
+            }
+            if (decision == SettleDecision.QUARANTINE
+                    && !catalog.isHeld(id)
+                    && catalog.row(id).equals(Optional.of(row))) {
+                return Outcome.LOST;
             }
             if (look == LOOKS) {
                 return Outcome.BUSY;
             }
         }
+    }
+
+    private Optional<BlobContent> atTarget(BlobRow row) {
+        return row.backend().isExternal()
+                ? row.externalId().flatMap(stores.at(row.backend())::readBack)
+                : largeObject(row);
+    }
+
+    private Optional<BlobContent> largeObject(BlobRow row) {
+        return row.oid().isPresent() ? largeObjects.digest(row.oid().getAsLong(), row.size()) : Optional.empty();
+    }
+
+    /** A place that a row's blob may have come from, and how the row is pointed back at it. */
+    private record Origin(Supplier<Optional<BlobContent>> content, BooleanSupplier putBack) {}
+
+    private List<Origin> origins(BlobRow row) {
+        List<Origin> origins = new ArrayList<>();
+        if (row.backend().isExternal() && row.oid().isPresent()) {
+            origins.add(new Origin(() -> largeObject(row), () -> catalog.putBackOnLargeObject(row)));
+        }
+        BackendName from = route.from();
+        // Where only a digest tells whose bytes they are: every row that was flipped has one.
+        if (from.isExternal() && row.sha512().isPresent()) {
+            retained.of(row.id(), from)
+                    .ifPresent(key -> origins.add(new Origin(
+                            () -> stores.at(from).readBack(key), () -> catalog.putBackOnRetained(row, from, key))));
+            row.externalId()
+                    .ifPresent(key -> origins.add(new Origin(
+                            () -> stores.at(from).readBack(key), () -> catalog.putBackWithItsKey(row, from))));
+        }
+        return origins;
     }
 }

@@ -1,6 +1,5 @@
 package io.flynn.blobstore.move;
 
-import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
@@ -8,8 +7,6 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.store.BlobStore;
-import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
@@ -23,7 +20,7 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The verify stage: reads every object that a live row at the target names, whole, and compares it with the row. It decides
+ * The verify stage: reads the bytes that each live row in scope at the target names, whole, and compares them with the row. It decides
  * whether a migration is complete; it exists to disbelieve the copy stage and uses none of its code. What it can settle it
  * settles; it never copies.
  */
@@ -34,10 +31,10 @@ public final class VerifyRun implements StageRun {
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
-    private final BackendName from;
-    private final BackendName to;
+    private final Route route;
     private final int concurrency;
     private final MoveCatalog catalog;
+    private final Uncleaned uncleaned;
     private final OlderTransactions transactions;
     private final Settler settler;
     private final Failures failures;
@@ -46,15 +43,15 @@ public final class VerifyRun implements StageRun {
     private final AtomicLong putBack = new AtomicLong();
     private final AtomicLong busy = new AtomicLong();
 
-    /** @param concurrency objects read at once */
-    public VerifyRun(StageContext context, BackendName from, BackendName to, BlobStore store, int concurrency) {
+    /** @param concurrency blobs read at once */
+    public VerifyRun(StageContext context, Route route, Stores stores, int concurrency) {
         this.context = context;
-        this.from = from;
-        this.to = to;
+        this.route = route;
         this.concurrency = concurrency;
         catalog = new MoveCatalog(context.database());
+        uncleaned = new Uncleaned(context.database(), route);
         transactions = new OlderTransactions(context.database());
-        settler = new Settler(catalog, new LargeObjects(context.database()), store);
+        settler = new Settler(context.database(), route, stores);
         failures = new Failures(0, context.progress());
     }
 
@@ -82,14 +79,15 @@ public final class VerifyRun implements StageRun {
         provenBlobs.set(0);
         provenBytes.set(0);
         busy.set(0);
-        Count inScope = catalog.count(to);
+        Count inScope = catalog.count(route.to(), route.filter());
         context.progress().restart(inScope.blobs(), inScope.bytes());
         try (InFlight blobs = new InFlight(concurrency)) {
             Optional<UUID> after = Optional.empty();
             List<BlobRow> page;
             do {
                 Optional<UUID> last = after;
-                page = new Patience(PATIENCE, context.stop()).retrying(() -> catalog.page(to, last, PAGE));
+                page = new Patience(PATIENCE, context.stop())
+                        .retrying(() -> catalog.page(route.to(), route.filter(), last, PAGE));
                 page.forEach(row -> blobs.submit(() -> verify(row)));
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
             } while (page.size() == PAGE && !context.stop().isRequested() && !blobs.hasFailed());
@@ -115,23 +113,22 @@ public final class VerifyRun implements StageRun {
                 failures.quarantine(
                         row,
                         Reasons.TARGET_DIFFERS,
-                        "object %s at %s is missing or is not what the row says, and no large object can stand in for it"
-                                .formatted(
-                                        row.externalId().map(Object::toString).orElse("(none)"), to));
+                        "%s is missing or is not what the row says, and nothing is left where it came from that can stand in for it"
+                                .formatted(BlobPlace.of(row)));
         }
         context.progress().done(1, row.size());
     }
 
     private StageReport report() {
-        long uncleaned = catalog.countUncleaned(to).blobs();
-        if (uncleaned > 0 && catalog.count(from).blobs() == 0 && isWell()) {
+        long toClean = uncleaned.count().blobs();
+        if (toClean > 0 && left().blobs() == 0 && isWell()) {
             settleLateWrites();
         }
-        Count left = catalog.count(from);
+        Count left = left();
         Map<Figure, Long> figures = figures();
         figures.put(Figure.REMAINING_BLOBS, left.blobs());
         figures.put(Figure.REMAINING_BYTES, left.bytes());
-        figures.put(Figure.UNCLEANED_BLOBS, uncleaned);
+        figures.put(Figure.UNCLEANED_BLOBS, toClean);
         if (context.stop().isRequested()) {
             return ended(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", figures);
         }
@@ -139,21 +136,25 @@ public final class VerifyRun implements StageRun {
             return ended(
                     ExitCode.FAILED,
                     Reasons.BLOBS_FAILED,
-                    failures.count() + " blobs at " + to + " are not what their rows say",
+                    failures.count() + " blobs at " + route.to() + " are not what their rows say",
                     figures);
         }
         if (left.blobs() > 0 || busy.get() > 0) {
             return ended(
                     ExitCode.DONE,
                     Reasons.BLOBS_REMAIN,
-                    "%d blobs are still at %s".formatted(left.blobs() + busy.get(), from),
+                    "%d blobs are still at %s".formatted(left.blobs() + busy.get(), route.from()),
                     figures);
         }
         return ended(
                 ExitCode.DONE,
                 Reasons.DONE,
-                "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), to),
+                "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), route.to()),
                 figures);
+    }
+
+    private Count left() {
+        return catalog.count(route.from(), route.filter());
     }
 
     private boolean isWell() {
@@ -163,7 +164,7 @@ public final class VerifyRun implements StageRun {
     /** A write that began before its blob's flip may end after the blob was proven: then the row is not what was proven. */
     private void settleLateWrites() {
         transactions.awaitEnd(TRANSACTIONS_PATIENCE, context.stop()::isRequested);
-        putBack.addAndGet(settler.settleLateWrites(to));
+        putBack.addAndGet(settler.settleLateWrites());
     }
 
     private StageReport ended(ExitCode outcome, String reason, String message, Map<Figure, Long> figures) {

@@ -2,6 +2,7 @@ package io.flynn.blobstore.store;
 
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.ObjectKey;
+import java.io.InputStream;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -33,6 +34,15 @@ public interface BlobStore {
 
     /** The length of the object under {@code key}, empty if there is none. Says nothing about its bytes. */
     OptionalLong sizeOf(ObjectKey key);
+
+    /**
+     * The object's bytes as they come from the store, no faster than they are read; reading blocks and throws {@link
+     * StorageFailure}, also at the end if there were fewer or more than {@code size}. The caller's to close.
+     *
+     * @throws StorageFailure.Missing if there is none
+     * @throws StorageFailure.Corrupt if it has another size
+     */
+    InputStream open(ObjectKey key, long size);
 
     /** Downloads the whole object and digests it; empty if there is none. */
     Optional<BlobContent> readBack(ObjectKey key);

@@ -9,14 +9,8 @@ import java.util.Optional;
  *
  * <p>Thread-safe. Calls block and throw a {@link StorageFailure}.
  */
-public interface OrphanStore {
+public interface OrphanStore extends ObjectDeletion {
 
     /** What changes whenever the object is stored anew; empty if there is no object. */
     Optional<String> version(ObjectKey key);
-
-    /** Deletes the object, or finds it gone. */
-    void delete(ObjectKey key);
-
-    /** Aborts all unfinished multipart uploads under this very key. */
-    void abortUploads(ObjectKey key);
 }

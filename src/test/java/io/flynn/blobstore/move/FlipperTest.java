@@ -79,6 +79,6 @@ class FlipperTest {
     private static Flip flip() {
         BlobRow row = Blobs.row("text");
         Sha512 digest = row.sha512().orElseThrow();
-        return new Flip(row, ObjectKey.of(row.id(), digest), digest);
+        return Flip.toObject(row, ObjectKey.of(row.id(), digest), digest);
     }
 }

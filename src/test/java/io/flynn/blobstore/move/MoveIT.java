@@ -218,7 +218,7 @@ class MoveIT {
     @Test
     void aStoreThatReadsBackWrongGetsNoRow() {
         UUID id = world.add("/slug", bytes(1000, 1));
-        BlobStore lying = new Decorated(world.store) {
+        BlobStore lying = new DecoratedStore(world.store) {
             @Override
             public Optional<BlobContent> readBack(ObjectKey key) {
                 return super.readBack(key).map(content -> new BlobContent(content.size(), new Sha512(new byte[64])));
@@ -242,7 +242,7 @@ class MoveIT {
             world.add("/good" + i, bytes(1000, 100 + i));
         }
         ObjectKey bad = ObjectKey.of(poison, Blobs.sha512(bytes(1000, 1)));
-        BlobStore poisoned = new Decorated(world.store) {
+        BlobStore poisoned = new DecoratedStore(world.store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 if (key.equals(bad)) {
@@ -267,7 +267,7 @@ class MoveIT {
             world.add("/slug" + i, bytes(1000, i));
         }
         AtomicInteger refusals = new AtomicInteger(45);
-        BlobStore flaky = new Decorated(world.store) {
+        BlobStore flaky = new DecoratedStore(world.store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 if (refusals.getAndDecrement() > 0) {
@@ -299,7 +299,7 @@ class MoveIT {
         }
         assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
         AtomicInteger reads = new AtomicInteger();
-        BlobStore stumbling = new Decorated(world.store) {
+        BlobStore stumbling = new DecoratedStore(world.store) {
             @Override
             public Optional<BlobContent> readBack(ObjectKey key) {
                 if (reads.incrementAndGet() == blobs) {
@@ -309,8 +309,7 @@ class MoveIT {
             }
         };
 
-        StageReport verified =
-                new VerifyRun(world.context(Stage.VERIFY), BackendName.POSTGRES, S3MAIN, stumbling, 4).run();
+        StageReport verified = world.verify(stumbling);
 
         assertThat(verified.reason()).as(verified.message()).isEqualTo(Reasons.DONE);
         assertThat(verified.figure(Figure.BLOBS)).hasValue(blobs);
@@ -320,7 +319,7 @@ class MoveIT {
     @Test
     void aDenialEndsTheRunAtOnceAndSaysWhy() {
         world.add("/slug", bytes(1000, 1));
-        BlobStore denied = new Decorated(world.store) {
+        BlobStore denied = new DecoratedStore(world.store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 throw new StorageFailure.Denied(Reasons.ACCESS_DENIED, "could not store object: HTTP status 403", null);
@@ -341,7 +340,7 @@ class MoveIT {
             world.add("/slug" + i, bytes(100_000, i));
         }
         AtomicInteger puts = new AtomicInteger();
-        BlobStore cutting = new Decorated(world.store) {
+        BlobStore cutting = new DecoratedStore(world.store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 if (puts.incrementAndGet() == 10) {
@@ -369,7 +368,7 @@ class MoveIT {
         UUID id = world.add("/log", before);
         try (OldAppend append = new OldAppend(id, appended)) {
             // The row has not changed yet, so it is flipped to the 4,096 bytes that it speaks of.
-            assertThat(world.copy(store -> new Decorated(store) {
+            assertThat(world.copy(store -> new DecoratedStore(store) {
                                 private final AtomicBoolean hasAppended = new AtomicBoolean();
 
                                 @Override
@@ -496,7 +495,7 @@ class MoveIT {
     /** The append has written its large object and not yet its row, so the flip goes to what the row speaks of. */
     private void copyWhile(OldAppend append) {
         AtomicBoolean hasAppended = new AtomicBoolean();
-        StageReport copied = world.copy(store -> new Decorated(store) {
+        StageReport copied = world.copy(store -> new DecoratedStore(store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 super.put(key, body);
@@ -624,7 +623,7 @@ class MoveIT {
     @Test
     void aBlobDeletedWhileItIsCopiedIsNotBroughtBack() {
         UUID id = world.add("/slug", bytes(3 * MIB, 1));
-        StageReport copied = world.copy(store -> new Decorated(store) {
+        StageReport copied = world.copy(store -> new DecoratedStore(store) {
             @Override
             public void put(ObjectKey key, ReplayableBody body) {
                 super.put(key, body);
@@ -784,35 +783,6 @@ class MoveIT {
         @Override
         public void close() throws SQLException {
             connection.close();
-        }
-    }
-
-    private static class Decorated implements BlobStore {
-
-        private final BlobStore store;
-
-        Decorated(BlobStore store) {
-            this.store = store;
-        }
-
-        @Override
-        public void requireBucket() {
-            store.requireBucket();
-        }
-
-        @Override
-        public void put(ObjectKey key, ReplayableBody body) {
-            store.put(key, body);
-        }
-
-        @Override
-        public OptionalLong sizeOf(ObjectKey key) {
-            return store.sizeOf(key);
-        }
-
-        @Override
-        public Optional<BlobContent> readBack(ObjectKey key) {
-            return store.readBack(key);
         }
     }
 

@@ -10,6 +10,7 @@ import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.s3.S3BlobStore;
+import io.flynn.blobstore.store.s3.S3OrphanStore;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -18,6 +19,9 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -32,12 +36,16 @@ final class MoveWorld implements AutoCloseable {
     private static final AtomicInteger LAST = new AtomicInteger();
 
     static final BackendName S3MAIN = Blobs.S3MAIN;
+    static final BackendName S3OTHER = new BackendName("s3other");
+    static final Route TO_S3 = Route.ofAll(BackendName.POSTGRES, S3MAIN);
 
     final EmbeddedPg.Database pg = EmbeddedPg.database();
     final LocalS3 s3;
     final String bucket = "bucket" + LAST.incrementAndGet();
     final Database database;
     final S3BlobStore store;
+    final String otherBucket = bucket + "-other";
+    final S3BlobStore otherStore;
     final StopSignal stop = new StopSignal();
 
     MoveWorld(LocalS3 s3) {
@@ -55,6 +63,8 @@ final class MoveWorld implements AutoCloseable {
         database = new Database(PgSettings.decode(pg.environment(role)), "blobstore test", 12, Duration.ofSeconds(5));
         s3.createBucket(bucket);
         store = new S3BlobStore(settings(), 16);
+        s3.createBucket(otherBucket);
+        otherStore = new S3BlobStore(s3.backend(S3OTHER, otherBucket), 16);
     }
 
     BackendSettings settings() {
@@ -90,6 +100,32 @@ final class MoveWorld implements AutoCloseable {
         }
     }
 
+    /** A row as an old server writes it to {@link #S3MAIN}, under a key of its own, with its object. */
+    UUID addObject(String name, byte[] bytes) {
+        UUID key = UUID.randomUUID();
+        s3.overwrite(bucket, key.toString(), bytes);
+        try (Connection connection = pg.connect();
+                PreparedStatement insert =
+                        connection.prepareStatement("INSERT INTO files (external_id, backend, name, type, size, sha512)"
+                                + " VALUES (?, 's3main', ?, 'application/gzip', ?, ?) RETURNING file_id")) {
+            insert.setObject(1, key);
+            insert.setString(2, name);
+            insert.setLong(3, bytes.length);
+            insert.setBytes(4, Blobs.sha512(bytes).bytes());
+            try (ResultSet rows = insert.executeQuery()) {
+                rows.next();
+                return rows.getObject(1, UUID.class);
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The bytes that the row's large object holds. */
+    byte[] largeObject(UUID id) {
+        return HexFormat.of().parseHex(column(id, "encode(lo_get(file_oid), 'hex')"));
+    }
+
     /** A text that {@code column} holds in the row, {@code null} as "null". */
     String column(UUID id, String column) {
         try (Connection connection = pg.connect();
@@ -111,7 +147,42 @@ final class MoveWorld implements AutoCloseable {
 
     /** The object that the row names. */
     byte[] object(UUID id) {
-        return s3.bytes(bucket, column(id, "external_id"));
+        return s3.bytes(backend(id).equals("s3other") ? otherBucket : bucket, column(id, "external_id"));
+    }
+
+    Stores stores() {
+        return new Stores(Map.of(S3MAIN, store, S3OTHER, otherStore));
+    }
+
+    StageReport copy(Route route) {
+        return copy(route, stores());
+    }
+
+    StageReport copy(Route route, Stores stores) {
+        return new CopyRun(context(Stage.COPY), route, stores, 4, 2).run();
+    }
+
+    StageReport verify(Route route) {
+        return new VerifyRun(context(Stage.VERIFY), route, stores(), 4).run();
+    }
+
+    /** @param age what blobs left at {@link #S3MAIN} is not deleted before */
+    StageReport clean(Route route, Duration age) {
+        return clean(route, stores(), age);
+    }
+
+    StageReport clean(Route route, Stores stores, Duration age) {
+        try (S3OrphanStore source = new S3OrphanStore(settings(), 4)) {
+            return new CleanRun(
+                            context(Stage.CLEAN),
+                            route,
+                            stores,
+                            route.from().equals(S3MAIN)
+                                    ? Optional.of(new ObjectCleaning.Source(source, age))
+                                    : Optional.empty(),
+                            4)
+                    .run();
+        }
     }
 
     StageContext context(Stage stage) {
@@ -131,15 +202,19 @@ final class MoveWorld implements AutoCloseable {
     }
 
     CopyRun copyRun(BlobStore store) {
-        return new CopyRun(context(Stage.COPY), BackendName.POSTGRES, S3MAIN, store, 4, 2);
+        return new CopyRun(context(Stage.COPY), TO_S3, new Stores(Map.of(S3MAIN, store)), 4, 2);
     }
 
     StageReport verify() {
-        return new VerifyRun(context(Stage.VERIFY), BackendName.POSTGRES, S3MAIN, store, 4).run();
+        return verify(store);
+    }
+
+    StageReport verify(BlobStore store) {
+        return new VerifyRun(context(Stage.VERIFY), TO_S3, new Stores(Map.of(S3MAIN, store)), 4).run();
     }
 
     StageReport clean() {
-        return new CleanRun(context(Stage.CLEAN), S3MAIN, store, 4).run();
+        return new CleanRun(context(Stage.CLEAN), TO_S3, new Stores(Map.of(S3MAIN, store)), Optional.empty(), 4).run();
     }
 
     StageReport vacuum(VacuumMode mode) {
@@ -149,9 +224,8 @@ final class MoveWorld implements AutoCloseable {
     StageReport plan(BackendName defaultBackend) {
         return new PlanRun(
                         context(Stage.PLAN),
-                        new PlanRun.Order(
-                                BackendName.POSTGRES, S3MAIN, defaultBackend, "bucket", true, VacuumMode.AUTO),
-                        store)
+                        new PlanRun.Order(TO_S3, defaultBackend, "bucket", false, true, VacuumMode.AUTO),
+                        new Stores(Map.of(S3MAIN, store)))
                 .run();
     }
 
@@ -162,6 +236,7 @@ final class MoveWorld implements AutoCloseable {
     @Override
     public void close() {
         store.close();
+        otherStore.close();
         database.close();
         pg.close();
     }

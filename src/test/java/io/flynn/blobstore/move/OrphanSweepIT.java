@@ -17,7 +17,6 @@ import io.flynn.blobstore.move.CheckRun.Bucket;
 import io.flynn.blobstore.move.CheckRun.Scope;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.BucketOwnership;
-import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.s3.S3BucketListing;
@@ -32,7 +31,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -410,34 +408,18 @@ class OrphanSweepIT {
     }
 
     /** Falls asleep once two objects have been read back right, before anybody is told. */
-    private static final class Asleep implements BlobStore {
+    private static final class Asleep extends DecoratedStore {
 
-        private final BlobStore store;
         private final CountDownLatch asleep = new CountDownLatch(2);
         private final CountDownLatch wake = new CountDownLatch(1);
 
         Asleep(BlobStore store) {
-            this.store = store;
-        }
-
-        @Override
-        public void requireBucket() {
-            store.requireBucket();
-        }
-
-        @Override
-        public void put(ObjectKey key, ReplayableBody body) {
-            store.put(key, body);
-        }
-
-        @Override
-        public OptionalLong sizeOf(ObjectKey key) {
-            return store.sizeOf(key);
+            super(store);
         }
 
         @Override
         public Optional<BlobContent> readBack(ObjectKey key) {
-            Optional<BlobContent> content = store.readBack(key);
+            Optional<BlobContent> content = super.readBack(key);
             asleep.countDown();
             try {
                 wake.await();

@@ -4,9 +4,9 @@ import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.Sha512;
-import io.flynn.blobstore.decide.MoveDecision;
 import io.flynn.blobstore.serve.RunningServer;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.LargeObjects;
@@ -317,20 +317,20 @@ class ServerDuringMoveIT {
     private final class Worker {
 
         private final MoveCatalog catalog = new MoveCatalog(database);
-        private final LargeObjects largeObjects = new LargeObjects(database);
-        private final BlobMover mover = new BlobMover(largeObjects, store, S3MAIN, new AtomicLong());
-        private final Settler settler = new Settler(catalog, largeObjects, store);
+        private final BlobSource source = new LargeObjectSource(new LargeObjects(database));
+        private final BlobMover mover = new BlobMover(source, store, S3MAIN, new AtomicLong());
+        private final Settler settler = new Settler(database, MoveWorld.TO_S3, new Stores(Map.of(S3MAIN, store)));
         private List<BlobRow> seen = List.of();
         private final List<Flip> proven = new ArrayList<>();
 
         void read() {
-            seen = catalog.page(BackendName.POSTGRES, Optional.empty(), 10);
+            seen = catalog.page(BackendName.POSTGRES, BlobFilter.ALL, Optional.empty(), 10);
         }
 
         void upload() {
-            for (LargeObjects.Bytes read : largeObjects.readAll(seen)) {
-                if (mover.prove(read.row(), read.bytes()) instanceof MoveDecision.Flip flip) {
-                    proven.add(new Flip(read.row(), flip.key(), flip.sha512()));
+            for (BlobSource.Small blob : source.readAll(seen)) {
+                if (mover.move(blob) instanceof Mover.Moved.Proven moved) {
+                    proven.add(moved.flip());
                 }
             }
         }
@@ -340,7 +340,7 @@ class ServerDuringMoveIT {
         }
 
         void clean() {
-            List<BlobRow> settled = catalog.pageUncleaned(S3MAIN, Optional.empty(), 10).stream()
+            List<BlobRow> settled = catalog.pageUncleaned(S3MAIN, BlobFilter.ALL, Optional.empty(), 10).stream()
                     .filter(row -> settler.settle(row) == Settler.Outcome.PROVEN)
                     .toList();
             catalog.clean(settled, S3MAIN);

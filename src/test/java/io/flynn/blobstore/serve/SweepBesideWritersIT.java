@@ -15,8 +15,10 @@ import io.flynn.blobstore.move.CopyRun;
 import io.flynn.blobstore.move.OrphanSweep;
 import io.flynn.blobstore.move.Orphans;
 import io.flynn.blobstore.move.ProgressMeter;
+import io.flynn.blobstore.move.Route;
 import io.flynn.blobstore.move.StageContext;
 import io.flynn.blobstore.move.StopSignal;
+import io.flynn.blobstore.move.Stores;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
@@ -37,6 +39,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.Random;
 import java.util.Set;
@@ -217,8 +220,10 @@ class SweepBesideWritersIT {
         StopSignal stop = new StopSignal();
         String migration = UUID.randomUUID().toString();
         ifFree(() -> {
-            new CopyRun(context(Stage.COPY, migration, stop), BackendName.POSTGRES, Blobs.S3MAIN, store, 4, 3).run();
-            new CleanRun(context(Stage.CLEAN, migration, stop), Blobs.S3MAIN, store, 4).run();
+            Route route = Route.ofAll(BackendName.POSTGRES, Blobs.S3MAIN);
+            Stores stores = new Stores(Map.of(Blobs.S3MAIN, store));
+            new CopyRun(context(Stage.COPY, migration, stop), route, stores, 4, 3).run();
+            new CleanRun(context(Stage.CLEAN, migration, stop), route, stores, Optional.empty(), 4).run();
             migrations.incrementAndGet();
         });
     }

@@ -1,6 +1,7 @@
 package io.flynn.blobstore.store.postgres;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.sql.PreparedStatement;
@@ -14,15 +15,16 @@ public final class Inventory {
                 AND attname IN ('file_oid', 'external_id', 'backend', 'sha512')""";
 
     private static final String LARGEST =
-            "SELECT coalesce(max(size), 0) FROM files WHERE backend = ? AND deleted_at IS NULL";
+            "SELECT coalesce(max(f.size), 0) FROM files f WHERE" + InScope.CONDITION + "AND f.deleted_at IS NULL";
 
     private static final String WITHOUT_DIGEST =
-            "SELECT count(*) FROM files WHERE backend = ? AND deleted_at IS NULL AND sha512 IS NULL";
+            "SELECT count(*) FROM files f WHERE" + InScope.CONDITION + "AND f.deleted_at IS NULL AND f.sha512 IS NULL";
 
     /** Unlinking needs the owner's rights; {@code lo_compat_privileges} lifts that. */
     private static final String NOT_OURS = """
             SELECT count(*) FROM files f JOIN pg_largeobject_metadata m ON m.oid = f.file_oid
-            WHERE f.backend = ? AND f.deleted_at IS NULL AND NOT pg_has_role(m.lomowner, 'USAGE')
+            WHERE""" + InScope.CONDITION + """
+            AND f.deleted_at IS NULL AND NOT pg_has_role(m.lomowner, 'USAGE')
                 AND current_setting('lo_compat_privileges') = 'off'""";
 
     private static final String IDENTITY = """
@@ -56,19 +58,19 @@ public final class Inventory {
         }
     }
 
-    /** Bytes of the largest live blob at {@code backend}. */
-    public long largestBlob(BackendName backend) {
-        return number(LARGEST, backend);
+    /** Bytes of the largest live blob at {@code backend}, of those in scope. */
+    public long largestBlob(BackendName backend, BlobFilter filter) {
+        return number(LARGEST, backend, filter);
     }
 
-    /** Live rows at {@code backend} whose digest was never recorded. */
-    public long withoutDigest(BackendName backend) {
-        return number(WITHOUT_DIGEST, backend);
+    /** Live rows at {@code backend} and in scope whose digest was never recorded. */
+    public long withoutDigest(BackendName backend, BlobFilter filter) {
+        return number(WITHOUT_DIGEST, backend, filter);
     }
 
-    /** Live rows at {@code backend} whose large objects this role may not unlink. */
-    public long notUnlinkable(BackendName backend) {
-        return number(NOT_OURS, backend);
+    /** Live rows at {@code backend} and in scope whose large objects this role may not unlink. */
+    public long notUnlinkable(BackendName backend, BlobFilter filter) {
+        return number(NOT_OURS, backend, filter);
     }
 
     /** Which database this is: a restored copy of a cluster has the same system identifier, another database another oid. */
@@ -82,10 +84,10 @@ public final class Inventory {
         });
     }
 
-    private long number(String query, BackendName backend) {
+    private long number(String query, BackendName backend, BlobFilter filter) {
         return database.with("look at the rows at " + backend, connection -> {
             try (PreparedStatement statement = connection.prepareStatement(query)) {
-                statement.setString(1, backend.value());
+                InScope.bind(statement, 1, backend, filter);
                 try (ResultSet rows = statement.executeQuery()) {
                     rows.next();
                     return rows.getLong(1);

@@ -93,7 +93,7 @@ public final class LargeObjects {
     }
 
     /** Chunks in order, reaching past {@code size}, so that a longer object shows. */
-    private static String chunks(long oid, long size) {
+    static String chunks(long oid, long size) {
         return "SELECT lo_get(%d, g * %d, %d) FROM generate_series(0::bigint, %d) g"
                 .formatted(oid, CHUNK_BYTES, CHUNK_BYTES, Math.max(size, 0) / CHUNK_BYTES);
     }

@@ -1,6 +1,7 @@
 package io.flynn.blobstore.store.postgres;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.blob.Sha512;
@@ -9,14 +10,19 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
+import java.sql.Types;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,20 +33,20 @@ import org.jspecify.annotations.Nullable;
  */
 public final class MoveCatalog {
 
-    private static final String COLUMNS =
+    static final String COLUMNS =
             "f.file_id, f.file_oid, f.external_id, f.backend, f.type, coalesce(f.size, -1), f.sha512, f.deleted_at IS NOT NULL";
 
-    private static final String COUNT =
-            "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE backend = ? AND deleted_at IS NULL";
+    private static final String LIVE = " FROM files f WHERE" + InScope.CONDITION + "AND f.deleted_at IS NULL";
 
-    private static final String COUNT_UNCLEANED = COUNT + " AND file_oid IS NOT NULL";
+    private static final String COUNT = "SELECT count(*), coalesce(sum(f.size), 0)" + LIVE;
 
-    private static final String PAGE = "SELECT " + COLUMNS
-            + " FROM files f WHERE f.backend = ? AND f.deleted_at IS NULL AND f.file_id > ? ORDER BY f.file_id LIMIT ?";
+    private static final String COUNT_UNCLEANED = COUNT + " AND f.file_oid IS NOT NULL";
 
-    private static final String PAGE_UNCLEANED = "SELECT " + COLUMNS
-            + " FROM files f WHERE f.backend = ? AND f.deleted_at IS NULL AND f.file_oid IS NOT NULL AND f.file_id > ?"
-            + " ORDER BY f.file_id LIMIT ?";
+    private static final String NEXT = " AND f.file_id > ? ORDER BY f.file_id LIMIT ?";
+
+    private static final String PAGE = "SELECT " + COLUMNS + LIVE + NEXT;
+
+    private static final String PAGE_UNCLEANED = "SELECT " + COLUMNS + LIVE + " AND f.file_oid IS NOT NULL" + NEXT;
 
     private static final String ROW = "SELECT " + COLUMNS + " FROM files f WHERE f.file_id = ?";
 
@@ -50,22 +56,23 @@ public final class MoveCatalog {
      */
     private static final String FLIP = """
             WITH wanted AS (
-                SELECT * FROM unnest(?::uuid[], ?::oid[], ?::bigint[], ?::bytea[], ?::uuid[], ?::bytea[])
-                    AS w(id, oid, size, sha512, key, found)
+                SELECT * FROM unnest(?::uuid[], ?::oid[], ?::bigint[], ?::bytea[], ?::uuid[], ?::oid[], ?::uuid[], ?::bytea[])
+                    AS w(id, oid, size, sha512, key, new_oid, new_key, found)
             ), locked AS (
                 SELECT f.file_id FROM files f JOIN wanted w ON f.file_id = w.id ORDER BY f.file_id FOR UPDATE OF f SKIP LOCKED
             )
-            UPDATE files f SET backend = ?, external_id = w.key, sha512 = w.found
+            UPDATE files f SET backend = ?, file_oid = w.new_oid, external_id = w.new_key, sha512 = w.found
             FROM wanted w JOIN locked l ON l.file_id = w.id
-            WHERE f.file_id = w.id AND f.backend = ? AND f.file_oid = w.oid AND f.size = w.size
+            WHERE f.file_id = w.id AND f.backend = ? AND f.file_oid IS NOT DISTINCT FROM w.oid
+                AND f.external_id IS NOT DISTINCT FROM w.key AND f.size = w.size
                 AND f.sha512 IS NOT DISTINCT FROM w.sha512 AND f.deleted_at IS NULL
             RETURNING f.file_id""";
 
-    private static final String UNFLIP = """
-            UPDATE files SET backend = 'postgres', external_id = NULL
+    private static final String PUT_BACK = """
+            UPDATE files SET backend = ?, external_id = ?
             WHERE file_id IN (SELECT file_id FROM files WHERE file_id = ? FOR UPDATE SKIP LOCKED)
-                AND backend = ? AND external_id IS NOT DISTINCT FROM ?::uuid AND file_oid = ? AND size = ?
-                AND sha512 IS NOT DISTINCT FROM ? AND deleted_at IS NULL""";
+                AND backend = ? AND external_id IS NOT DISTINCT FROM ?::uuid AND file_oid IS NOT DISTINCT FROM ?::oid
+                AND size = ? AND sha512 IS NOT DISTINCT FROM ? AND deleted_at IS NULL""";
 
     /** No row while a transaction that is not over has changed it, or is about to. */
     private static final String IF_FREE = "SELECT 1 FROM files WHERE file_id = ? FOR SHARE SKIP LOCKED";
@@ -113,29 +120,47 @@ public final class MoveCatalog {
      * A proven move of one blob.
      *
      * @param row as it was read
-     * @param key where the bytes now lie, too
-     * @param digest theirs; recorded in a row that had none
+     * @param oid the row's large object from then on
+     * @param key the row's object from then on
+     * @param digest of the bytes there; recorded in a row that had none
      */
-    public record Flip(BlobRow row, ObjectKey key, Sha512 digest) {}
+    public record Flip(BlobRow row, OptionalLong oid, Optional<ObjectKey> key, Sha512 digest) {
 
-    /** Live rows whose blobs are at {@code backend}: a plain count, not blind to locked rows. */
-    public Count count(BackendName backend) {
-        return count(COUNT, backend);
+        /** The large object, if there is one, stays until it is cleaned. */
+        public static Flip toObject(BlobRow row, ObjectKey key, Sha512 digest) {
+            return new Flip(row, row.oid(), Optional.of(key), digest);
+        }
+
+        public static Flip toLargeObject(BlobRow row, long oid, Sha512 digest) {
+            return new Flip(row, OptionalLong.of(oid), Optional.empty(), digest);
+        }
+
+        /** Whether {@code present} is the row as this flip leaves it. */
+        public boolean isDoneIn(BlobRow present, BackendName to) {
+            return present.backend().equals(to)
+                    && present.oid().equals(oid)
+                    && present.externalId().equals(key);
+        }
+    }
+
+    /** Live rows whose blobs are at {@code backend} and in scope: a plain count, not blind to locked rows. */
+    public Count count(BackendName backend, BlobFilter filter) {
+        return count(COUNT, backend, filter);
     }
 
     /** Those of them that still have their large object. */
-    public Count countUncleaned(BackendName backend) {
-        return count(COUNT_UNCLEANED, backend);
+    public Count countUncleaned(BackendName backend, BlobFilter filter) {
+        return count(COUNT_UNCLEANED, backend, filter);
     }
 
-    /** Live rows at {@code backend} in the order of their ids, without locks. */
-    public List<BlobRow> page(BackendName backend, Optional<UUID> after, int limit) {
-        return page(PAGE, backend, after, limit);
+    /** Live rows in scope in the order of their ids, without locks. */
+    public List<BlobRow> page(BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
+        return page(PAGE, backend, filter, after, limit);
     }
 
     /** As {@link #page}, but only rows that still have their large object. */
-    public List<BlobRow> pageUncleaned(BackendName backend, Optional<UUID> after, int limit) {
-        return page(PAGE_UNCLEANED, backend, after, limit);
+    public List<BlobRow> pageUncleaned(BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
+        return page(PAGE_UNCLEANED, backend, filter, after, limit);
     }
 
     /** The row as it is now; empty if there is none. */
@@ -166,48 +191,119 @@ public final class MoveCatalog {
     }
 
     /**
-     * Points the rows at the target, all in one transaction, each only if it still is what was read and nobody holds it. The
-     * large objects stay.
+     * Points the rows at the target, all in one transaction, each only if it still is what was read and nobody holds it. What
+     * they leave stays: large objects with their rows, objects as {@link RetainedObjects}.
      *
      * @return the ids of those that were flipped; the others were changed or are busy
      */
     public Set<UUID> flip(List<Flip> flips, BackendName from, BackendName to) {
-        return database.inTransaction("flip " + flips.size() + " rows to " + to, connection -> {
-            try (PreparedStatement statement = connection.prepareStatement(FLIP)) {
-                List<BlobRow> rows = flips.stream().map(Flip::row).toList();
-                setRows(statement, connection, rows);
-                statement.setArray(
-                        5,
-                        uuids(
-                                connection,
-                                flips.stream().map(flip -> flip.key().value()).toArray(UUID[]::new)));
-                statement.setArray(
-                        6,
-                        digests(
-                                connection,
-                                flips.stream()
-                                        .map(flip -> Optional.of(flip.digest()))
-                                        .toList()));
-                statement.setString(7, to.value());
-                statement.setString(8, from.value());
-                return ids(statement);
-            }
-        });
+        return database.inTransaction(
+                "flip " + flips.size() + " rows to " + to, connection -> flip(connection, flips, from, to));
+    }
+
+    /** The same as part of a transaction, which holds the rows from then on: best its last statement. */
+    static Set<UUID> flip(Connection connection, List<Flip> flips, BackendName from, BackendName to)
+            throws SQLException {
+        Set<UUID> flipped = update(connection, flips, from, to);
+        List<Flip> done =
+                flips.stream().filter(flip -> flipped.contains(flip.row().id())).toList();
+        if (from.isExternal()) {
+            RetainedObjects.retain(connection, done, from);
+        }
+        if (to.isExternal()) {
+            Map<UUID, ObjectKey> keys = new HashMap<>();
+            done.forEach(flip -> keys.put(flip.row().id(), flip.key().orElseThrow()));
+            RetainedObjects.arrived(connection, keys, to);
+        }
+        unlinkReplaced(connection, done);
+        return flipped;
+    }
+
+    private static Set<UUID> update(Connection connection, List<Flip> flips, BackendName from, BackendName to)
+            throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(FLIP)) {
+            List<BlobRow> rows = flips.stream().map(Flip::row).toList();
+            setRows(statement, connection, rows);
+            statement.setArray(5, keys(connection, rows.stream().map(BlobRow::externalId)));
+            statement.setArray(6, oids(connection, flips.stream().map(Flip::oid)));
+            statement.setArray(7, keys(connection, flips.stream().map(Flip::key)));
+            statement.setArray(
+                    8,
+                    digests(
+                            connection,
+                            flips.stream()
+                                    .map(flip -> Optional.of(flip.digest()))
+                                    .toList()));
+            statement.setString(9, to.value());
+            statement.setString(10, from.value());
+            return ids(statement);
+        }
+    }
+
+    /** A large object that a row had before its blob came back to another one is nobody's any more. */
+    private static void unlinkReplaced(Connection connection, List<Flip> done) throws SQLException {
+        List<Long> replaced = done.stream()
+                .filter(flip ->
+                        flip.row().oid().isPresent() && !flip.row().oid().equals(flip.oid()))
+                .map(flip -> flip.row().oid().getAsLong())
+                .toList();
+        if (!replaced.isEmpty()) {
+            unlink(connection, replaced);
+        }
     }
 
     /** Points a row back at its large object, if it still is what was read and nobody holds it; false if it isn't. */
-    public boolean unflip(BlobRow row) {
-        return database.with("put row " + row.id() + " back", connection -> {
-            try (PreparedStatement statement = connection.prepareStatement(UNFLIP)) {
-                statement.setObject(1, row.id());
-                statement.setString(2, row.backend().value());
-                statement.setString(3, row.externalId().map(ObjectKey::toString).orElse(null));
-                statement.setLong(4, row.oid().orElseThrow());
-                statement.setLong(5, row.size());
-                statement.setBytes(6, row.sha512().map(Sha512::bytes).orElse(null));
-                return statement.executeUpdate() == 1;
+    public boolean putBackOnLargeObject(BlobRow row) {
+        return database.with(
+                "put row " + row.id() + " back",
+                connection -> putBack(connection, row, BackendName.POSTGRES, Optional.empty()));
+    }
+
+    /**
+     * Points a row at the object that it names, but in the backend that it came from: a writer that read the row before its
+     * flip put the object there, and its name here.
+     */
+    public boolean putBackWithItsKey(BlobRow row, BackendName from) {
+        ObjectKey key = row.externalId().orElseThrow();
+        return database.inTransaction("put row " + row.id() + " back", connection -> {
+            if (!putBack(connection, row, from, Optional.of(key))) {
+                return false;
             }
+            RetainedObjects.arrived(connection, Map.of(row.id(), key), from);
+            return true;
         });
+    }
+
+    /** Points a row back at the object that its flip left behind; false if that is no longer held, or as above. */
+    public boolean putBackOnRetained(BlobRow row, BackendName from, ObjectKey key) {
+        return database.inTransaction("put row " + row.id() + " back", connection -> {
+            Savepoint before = connection.setSavepoint();
+            boolean isBack = RetainedObjects.take(connection, row.id(), from, key)
+                    && putBack(connection, row, from, Optional.of(key));
+            if (!isBack) {
+                connection.rollback(before);
+            }
+            return isBack;
+        });
+    }
+
+    private static boolean putBack(Connection connection, BlobRow row, BackendName backend, Optional<ObjectKey> key)
+            throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(PUT_BACK)) {
+            statement.setString(1, backend.value());
+            statement.setObject(2, key.map(ObjectKey::value).orElse(null), Types.OTHER);
+            statement.setObject(3, row.id());
+            statement.setString(4, row.backend().value());
+            statement.setString(5, row.externalId().map(ObjectKey::toString).orElse(null));
+            if (row.oid().isPresent()) {
+                statement.setLong(6, row.oid().getAsLong());
+            } else {
+                statement.setNull(6, Types.BIGINT);
+            }
+            statement.setLong(7, row.size());
+            statement.setBytes(8, row.sha512().map(Sha512::bytes).orElse(null));
+            return statement.executeUpdate() == 1;
+        }
     }
 
     /**
@@ -223,14 +319,7 @@ public final class MoveCatalog {
             List<Long> oids = new ArrayList<>();
             try (PreparedStatement statement = connection.prepareStatement(CLEAN)) {
                 setRows(statement, connection, rows);
-                statement.setArray(
-                        5,
-                        uuids(
-                                connection,
-                                rows.stream()
-                                        .map(row ->
-                                                row.externalId().orElseThrow().value())
-                                        .toArray(UUID[]::new)));
+                statement.setArray(5, keys(connection, rows.stream().map(BlobRow::externalId)));
                 statement.setString(6, backend.value());
                 try (ResultSet result = statement.executeQuery()) {
                     while (result.next()) {
@@ -239,18 +328,23 @@ public final class MoveCatalog {
                     }
                 }
             }
-            try (PreparedStatement statement = connection.prepareStatement(UNLINK)) {
-                statement.setArray(1, connection.createArrayOf("int8", oids.toArray(Long[]::new)));
-                statement.executeQuery().close();
-            }
+            unlink(connection, oids);
             return cleaned;
         });
     }
 
-    private Count count(String query, BackendName backend) {
+    /** Those that no row names. */
+    private static void unlink(Connection connection, List<Long> oids) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(UNLINK)) {
+            statement.setArray(1, connection.createArrayOf("int8", oids.toArray(Long[]::new)));
+            statement.executeQuery().close();
+        }
+    }
+
+    private Count count(String query, BackendName backend, BlobFilter filter) {
         return database.with("count rows at " + backend, connection -> {
             try (PreparedStatement statement = connection.prepareStatement(query)) {
-                statement.setString(1, backend.value());
+                InScope.bind(statement, 1, backend, filter);
                 try (ResultSet rows = statement.executeQuery()) {
                     rows.next();
                     return new Count(rows.getLong(1), rows.getLong(2));
@@ -259,12 +353,12 @@ public final class MoveCatalog {
         });
     }
 
-    private List<BlobRow> page(String query, BackendName backend, Optional<UUID> after, int limit) {
+    private List<BlobRow> page(String query, BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
         return database.with("list rows at " + backend, connection -> {
             try (PreparedStatement statement = connection.prepareStatement(query)) {
-                statement.setString(1, backend.value());
-                statement.setObject(2, after.orElse(BEFORE_ALL));
-                statement.setInt(3, limit);
+                int next = InScope.bind(statement, 1, backend, filter);
+                statement.setObject(next, after.orElse(BEFORE_ALL));
+                statement.setInt(next + 1, limit);
                 List<BlobRow> page = new ArrayList<>();
                 try (ResultSet rows = statement.executeQuery()) {
                     while (rows.next()) {
@@ -280,11 +374,7 @@ public final class MoveCatalog {
     private static void setRows(PreparedStatement statement, Connection connection, List<BlobRow> rows)
             throws SQLException {
         statement.setArray(1, uuids(connection, rows.stream().map(BlobRow::id).toArray(UUID[]::new)));
-        statement.setArray(
-                2,
-                connection.createArrayOf(
-                        "int8",
-                        rows.stream().map(row -> row.oid().orElseThrow()).toArray(Long[]::new)));
+        statement.setArray(2, oids(connection, rows.stream().map(BlobRow::oid)));
         statement.setArray(
                 3,
                 connection.createArrayOf(
@@ -295,6 +385,19 @@ public final class MoveCatalog {
 
     private static Array uuids(Connection connection, UUID[] ids) throws SQLException {
         return connection.createArrayOf("uuid", ids);
+    }
+
+    private static Array keys(Connection connection, Stream<Optional<ObjectKey>> keys) throws SQLException {
+        @Nullable
+        UUID[] values = keys.map(key -> key.map(ObjectKey::value).orElse(null)).toArray(UUID[]::new);
+        return connection.createArrayOf("uuid", values);
+    }
+
+    private static Array oids(Connection connection, Stream<OptionalLong> oids) throws SQLException {
+        @Nullable
+        Long[] values =
+                oids.map(oid -> oid.isPresent() ? (Long) oid.getAsLong() : null).toArray(Long[]::new);
+        return connection.createArrayOf("int8", values);
     }
 
     private static Array digests(Connection connection, List<Optional<Sha512>> digests) throws SQLException {
@@ -316,17 +419,22 @@ public final class MoveCatalog {
     }
 
     private static BlobRow row(ResultSet rows) throws SQLException {
-        long oid = rows.getLong(2);
+        return row(rows, 0);
+    }
+
+    /** @param before how many columns come before the row's */
+    static BlobRow row(ResultSet rows, int before) throws SQLException {
+        long oid = rows.getLong(before + 2);
         OptionalLong largeObject = rows.wasNull() ? OptionalLong.empty() : OptionalLong.of(oid);
         return new BlobRow(
-                rows.getObject(1, UUID.class),
+                rows.getObject(before + 1, UUID.class),
                 largeObject,
-                Optional.ofNullable(rows.getObject(3, UUID.class)).map(ObjectKey::new),
-                new BackendName(rows.getString(4)),
-                rows.getString(5),
-                rows.getLong(6),
-                Optional.ofNullable(rows.getBytes(7)).map(MoveCatalog::digest),
-                rows.getBoolean(8));
+                Optional.ofNullable(rows.getObject(before + 3, UUID.class)).map(ObjectKey::new),
+                new BackendName(rows.getString(before + 4)),
+                rows.getString(before + 5),
+                rows.getLong(before + 6),
+                Optional.ofNullable(rows.getBytes(before + 7)).map(MoveCatalog::digest),
+                rows.getBoolean(before + 8));
     }
 
     static Sha512 digest(byte[] recorded) {

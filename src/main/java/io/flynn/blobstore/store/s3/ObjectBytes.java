@@ -126,11 +126,17 @@ final class ObjectBytes extends InputStream {
         private final BlockingQueue<Event> events = new ArrayBlockingQueue<>(AHEAD + 1);
 
         private volatile @Nullable Subscription subscription;
+        private volatile boolean isCancelled;
 
+        /** May come after the reader has closed already: a transfer that nobody ends keeps its connection for ever. */
         @Override
         public void onSubscribe(Subscription started) {
             subscription = started;
-            started.request(AHEAD);
+            if (isCancelled) {
+                started.cancel();
+            } else {
+                started.request(AHEAD);
+            }
         }
 
         @Override
@@ -160,6 +166,7 @@ final class ObjectBytes extends InputStream {
         }
 
         void cancel() {
+            isCancelled = true;
             Subscription running = subscription;
             if (running != null) {
                 running.cancel();

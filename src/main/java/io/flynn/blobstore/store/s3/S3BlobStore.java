@@ -9,6 +9,7 @@ import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +32,7 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     private final ObjectClient objects;
     private final String bucket;
     private final String place;
+    private final Lazily<ObjectReader> reader;
 
     /** One that reads back. */
     public S3BlobStore(BackendSettings backend, int connections) {
@@ -43,6 +45,7 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
         objects = new ObjectClient(backend, connections);
         bucket = backend.bucket();
         place = S3Clients.describe(backend);
+        reader = new Lazily<>(() -> new ObjectReader(client.get(), bucket, place));
         proof = new Lazily<>(() -> switch (verification) {
             case READ_BACK -> Proof.NONE;
             case STORE_CHECKSUM -> probed();
@@ -99,6 +102,11 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
                         client.get().headObject(r -> r.bucket(bucket).key(key.toString()))))
                 .map(response -> OptionalLong.of(response.contentLength()))
                 .orElse(OptionalLong.empty());
+    }
+
+    @Override
+    public InputStream open(ObjectKey key, long size) {
+        return reader.get().open(key, size);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.flynn.blobstore.store.postgres;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
@@ -49,7 +50,7 @@ class DatabaseIT {
                 $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$""");
         pg.execute("CREATE TRIGGER slow BEFORE UPDATE ON files FOR EACH ROW EXECUTE FUNCTION slow()");
         MoveCatalog catalog = new MoveCatalog(database);
-        List<BlobRow> rows = catalog.pageUncleaned(Blobs.S3MAIN, Optional.empty(), 10);
+        List<BlobRow> rows = catalog.pageUncleaned(Blobs.S3MAIN, BlobFilter.ALL, Optional.empty(), 10);
 
         assertThat(catalog.clean(rows, Blobs.S3MAIN)).hasSize(1);
 

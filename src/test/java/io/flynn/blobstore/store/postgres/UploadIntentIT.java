@@ -4,6 +4,7 @@ import static io.flynn.blobstore.testkit.Blobs.S3MAIN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobName;
 import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
@@ -105,7 +106,7 @@ class UploadIntentIT {
         try (UploadIntent intent = intend()) {
             assertThat(catalog.find(NAME)).isEmpty();
             MoveCatalog moves = new MoveCatalog(database);
-            assertThat(moves.count(S3MAIN).blobs()).isZero();
+            assertThat(moves.count(S3MAIN, BlobFilter.ALL).blobs()).isZero();
             catalog.delete(NAME, Precondition.NONE);
             intent.publish(Precondition.NONE, Blobs.contentOf("x"));
             assertThat(catalog.find(NAME)).isPresent();

@@ -1,4 +1,4 @@
-package io.flynn.blobstore.store.postgres;
+package io.flynn.blobstore.store;
 
 import java.time.Duration;
 import java.util.concurrent.locks.Condition;

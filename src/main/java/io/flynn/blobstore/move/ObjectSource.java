@@ -1,0 +1,115 @@
+package io.flynn.blobstore.move;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.CheckedBody;
+import io.flynn.blobstore.store.StorageFailure;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Optional;
+
+/** Blobs in a bucket, under whatever keys their rows have. */
+record ObjectSource(BackendName backend, BlobStore store) implements BlobSource {
+
+    /** As large as a large object's chunk; the client's own buffers are smaller and would cost an upload more calls. */
+    private static final int CHUNK_BYTES = 256 * 1024;
+
+    /** Each by itself and only when it is needed: many can be read at once. */
+    @Override
+    public List<Small> readAll(List<BlobRow> rows) {
+        return rows.stream().map(row -> new Small(row, () -> read(row))).toList();
+    }
+
+    private Optional<ByteBuffer> read(BlobRow row) {
+        if (!isNamed(row)) {
+            return Optional.empty();
+        }
+        if (row.size() <= 0) {
+            // What there are no bytes of can't be read: only whether it is there, and as long as it should be.
+            return store.sizeOf(key(row)).stream()
+                    .mapToObj(size -> ByteBuffer.allocate(size == 0 ? 0 : 1))
+                    .findFirst();
+        }
+        try (InputStream bytes = open(row)) {
+            return Optional.of(ByteBuffer.wrap(bytes.readAllBytes()));
+        } catch (StorageFailure.Missing e) {
+            return ifSource(e, Optional.empty());
+        } catch (StorageFailure.Corrupt e) {
+            if (e.reason().equals(Reasons.SIZE_DIFFERS)) {
+                // Of any other length than the row's: what it is doesn't matter.
+                return Optional.of(ByteBuffer.allocate(Math.toIntExact(row.size()) + 1));
+            }
+            throw e;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static <T> T ifSource(StorageFailure.Missing failure, T otherwise) {
+        if (failure.reason().equals(Reasons.SOURCE_MISSING)) {
+            return otherwise;
+        }
+        throw failure;
+    }
+
+    @Override
+    public boolean isNamed(BlobRow row) {
+        return row.externalId().isPresent();
+    }
+
+    @Override
+    public CheckedBody body(BlobRow row) {
+        return new Body(row);
+    }
+
+    /** The bytes of a row that names its object, as many as it says. */
+    InputStream open(BlobRow row) {
+        ObjectKey key = key(row);
+        try {
+            return store.open(key, row.size());
+        } catch (StorageFailure.Missing e) {
+            // Missing at the source is the blob's failure; missing at the target would be the store's.
+            throw e.reason().equals(Reasons.OBJECT_MISSING)
+                    ? new StorageFailure.Missing(Reasons.SOURCE_MISSING, String.valueOf(e.getMessage()), e)
+                    : e;
+        }
+    }
+
+    @Override
+    public Optional<BlobContent> digest(BlobRow row) {
+        return row.externalId().flatMap(store::readBack);
+    }
+
+    private static ObjectKey key(BlobRow row) {
+        return row.externalId().orElseThrow();
+    }
+
+    private final class Body extends CheckedBody {
+
+        private final BlobRow row;
+
+        Body(BlobRow row) {
+            super(row, "its object at " + backend);
+            this.row = row;
+        }
+
+        @Override
+        protected void read(Chunks chunks) {
+            try (InputStream bytes = ObjectSource.this.open(row)) {
+                byte[] chunk = bytes.readNBytes(CHUNK_BYTES);
+                while (chunk.length > 0 && chunks.take(ByteBuffer.wrap(chunk))) {
+                    chunk = bytes.readNBytes(CHUNK_BYTES);
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+}

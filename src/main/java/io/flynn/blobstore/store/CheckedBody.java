@@ -1,0 +1,170 @@
+package io.flynn.blobstore.store;
+
+import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.decide.Reasons;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Flow;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One blob's bytes as an upload's body, from wherever they are. They are read no faster than the upload asks for them; a digest
+ * is kept of what passes, and the last chunk is held back until size and digest are known to be the row's: what differs is
+ * never uploaded whole.
+ */
+public abstract class CheckedBody implements ReplayableBody {
+
+    /** A store that takes no byte for so long is taken for dead: what is read may hold a snapshot back meanwhile. */
+    private static final Duration DEMAND_PATIENCE = Duration.ofSeconds(60);
+
+    private final BlobRow row;
+    private final String source;
+    private volatile @Nullable BlobContent lastRead;
+
+    /** @param source what is read, in words that begin a sentence's subject: "its large object" */
+    protected CheckedBody(BlobRow row, String source) {
+        this.row = row;
+        this.source = source;
+    }
+
+    /** Takes the bytes of one subscription, in order. */
+    @FunctionalInterface
+    public interface Chunks {
+        /**
+         * Keeps {@code chunk}, which nobody may change after.
+         *
+         * @return false if no more are wanted
+         */
+        boolean take(ByteBuffer chunk);
+    }
+
+    /**
+     * Reads from the start until the end, or one chunk past what the row says, or until no more are wanted.
+     *
+     * @throws StorageFailure if that fails
+     */
+    protected abstract void read(Chunks chunks);
+
+    @Override
+    public final long size() {
+        return row.size();
+    }
+
+    @Override
+    public final String type() {
+        return row.type();
+    }
+
+    /** What the last subscription that reached the end of the source found there. */
+    public final Optional<BlobContent> lastRead() {
+        return Optional.ofNullable(lastRead);
+    }
+
+    @Override
+    public final Flow.Publisher<ByteBuffer> open() {
+        return subscriber -> {
+            Reading reading = new Reading(subscriber);
+            subscriber.onSubscribe(reading);
+            // A platform thread: it does nothing but copy between two sockets, where virtual ones were measured slower.
+            Thread.ofPlatform().daemon().name("read-" + row.id()).start(reading::run);
+        };
+    }
+
+    private final class Reading implements Flow.Subscription, Chunks {
+
+        private final Flow.Subscriber<? super ByteBuffer> subscriber;
+        private final Demand demand = new Demand();
+        private final Digest digest = new Digest();
+        private @Nullable ByteBuffer heldBack;
+        private boolean isCancelled;
+
+        Reading(Flow.Subscriber<? super ByteBuffer> subscriber) {
+            this.subscriber = subscriber;
+        }
+
+        @Override
+        public void request(long items) {
+            demand.add(items);
+        }
+
+        @Override
+        public void cancel() {
+            demand.cancel();
+        }
+
+        void run() {
+            try {
+                read(this);
+                if (isCancelled) {
+                    return;
+                }
+                BlobContent read = digest.finish();
+                lastRead = read;
+                requireAsRecorded(read);
+                if (heldBack != null && !deliver(heldBack)) {
+                    return;
+                }
+            } catch (StorageFailure | IllegalStateException e) {
+                subscriber.onError(e);
+                return;
+            }
+            subscriber.onComplete();
+        }
+
+        @Override
+        public boolean take(ByteBuffer chunk) {
+            if (!chunk.hasRemaining()) {
+                return true;
+            }
+            digest.update(chunk.duplicate());
+            if (digest.size() > row.size()) {
+                return false;
+            }
+            if (heldBack != null && !deliver(heldBack)) {
+                isCancelled = true;
+                return false;
+            }
+            heldBack = chunk;
+            return true;
+        }
+
+        private boolean deliver(ByteBuffer chunk) {
+            try {
+                return switch (demand.take(DEMAND_PATIENCE)) {
+                    case WANTED -> {
+                        subscriber.onNext(chunk);
+                        yield true;
+                    }
+                    case CANCELLED -> false;
+                    case NOT_IN_TIME ->
+                        throw new StorageFailure.Unreachable(
+                                Reasons.ENDPOINT_UNREACHABLE,
+                                "blob %s: the store took no byte for %d s"
+                                        .formatted(row.id(), DEMAND_PATIENCE.toSeconds()),
+                                null);
+                };
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("nobody interrupts this thread", e);
+            }
+        }
+    }
+
+    private void requireAsRecorded(BlobContent read) {
+        if (read.size() != row.size()) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.SIZE_DIFFERS,
+                    "blob %s: %s is not as long as its row says (%d bytes)".formatted(row.id(), source, row.size()),
+                    null);
+        }
+        if (row.sha512().filter(recorded -> !recorded.equals(read.sha512())).isPresent()) {
+            throw new StorageFailure.Corrupt(
+                    Reasons.DIGEST_DIFFERS,
+                    "blob %s: %s has another digest than its row".formatted(row.id(), source),
+                    null);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+package io.flynn.blobstore.store.postgres;
+
+import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.ZoneOffset;
+
+/** The condition, in SQL, that a row {@code f} is at a backend and that a filter means it. */
+final class InScope {
+
+    /** Names are compared byte for byte: patterns would give the characters of names a meaning. */
+    static final String BY_FILTER = """
+            starts_with(f.name, ?) AND coalesce(f.size, 0) BETWEEN ? AND ? AND coalesce(f.updated_at < ?, true)""";
+
+    static final String CONDITION = " f.backend = ? AND " + BY_FILTER + " ";
+
+    private InScope() {}
+
+    /**
+     * Binds the parameters of {@link #CONDITION}.
+     *
+     * @param first the first of its five parameters
+     * @return the parameter after them
+     */
+    static int bind(PreparedStatement statement, int first, BackendName backend, BlobFilter filter)
+            throws SQLException {
+        statement.setString(first, backend.value());
+        statement.setString(first + 1, filter.prefix());
+        // Sizes below 0 don't exist; a row that has one all the same must not be passed over in silence.
+        statement.setLong(first + 2, filter.minSize() == 0 ? Long.MIN_VALUE : filter.minSize());
+        statement.setLong(first + 3, filter.maxSize());
+        if (filter.updatedBefore().isPresent()) {
+            statement.setObject(
+                    first + 4, filter.updatedBefore().get().atOffset(ZoneOffset.UTC), Types.TIMESTAMP_WITH_TIMEZONE);
+        } else {
+            statement.setNull(first + 4, Types.TIMESTAMP_WITH_TIMEZONE);
+        }
+        return first + 5;
+    }
+}
