@@ -72,14 +72,12 @@ final class ServerRole implements Callable<Integer> {
         Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, settings.databaseWait());
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         observe(metrics, database);
+        ServedCatalog catalog =
+                new ServedCatalog(database, ServedCatalog.Memory.of(transfersBytes(), settings.databaseConnections()));
+        catalog.observe(metrics);
         ServerLogs logs = ServerLogs.begin();
-        BlobServer server = new BlobServer(
-                settings,
-                new ServedCatalog(database, ServedCatalog.Memory.of(transfersBytes(), settings.databaseConnections())),
-                new ServedCatalog(statusDatabase),
-                backends,
-                metrics,
-                ACCESS::info);
+        BlobServer server =
+                new BlobServer(settings, catalog, new ServedCatalog(statusDatabase), backends, metrics, ACCESS::info);
         server.start();
         if (settings.metricsPort() >= 0) {
             serveMetrics(settings.metricsPort(), server, metrics);
@@ -92,6 +90,7 @@ final class ServerRole implements Callable<Integer> {
                 settings.deletion().perSecond())) {
             prepare(database);
             server.ready();
+            collector.observe(metrics);
             collector.start();
             // Ended by the signal.
             Thread.currentThread().join();

@@ -4,14 +4,18 @@ import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
 import io.flynn.blobstore.store.s3.ServedBucket;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,6 +47,8 @@ public final class ObjectCollector implements AutoCloseable {
     private final Duration age;
     private final Duration pause;
     private final Map<String, Batch> batches = new HashMap<>();
+    private final Map<String, LongAdder> deleted = new HashMap<>();
+    private final Map<String, LongAdder> failed = new HashMap<>();
     private final CountDownLatch closing = new CountDownLatch(1);
     private @Nullable Thread thread;
 
@@ -55,6 +61,23 @@ public final class ObjectCollector implements AutoCloseable {
         this.buckets = backends.buckets();
         this.age = age;
         pause = Duration.ofSeconds(1).dividedBy(perSecond);
+        buckets.keySet().forEach(name -> {
+            deleted.put(name, new LongAdder());
+            failed.put(name, new LongAdder());
+        });
+    }
+
+    /** Tells {@code registry} from now on how many objects went, and how many could not. Once only. */
+    public void observe(MeterRegistry registry) {
+        deleted.forEach((name, count) -> FunctionCounter.builder("blobstore.objects.deleted", count, LongAdder::sum)
+                .description(
+                        "Objects of replaced and deleted blobs, and of uploads that never ended, that were deleted")
+                .tag("backend", name)
+                .register(registry));
+        failed.forEach((name, count) -> FunctionCounter.builder("blobstore.objects.failures", count, LongAdder::sum)
+                .description("Times at which such objects could not be deleted, or not be looked for")
+                .tag("backend", name)
+                .register(registry));
     }
 
     /** Starts with a round at once. */
@@ -74,7 +97,7 @@ public final class ObjectCollector implements AutoCloseable {
             try {
                 collect(name, batches.computeIfAbsent(name, first -> new Batch(name, bucket)));
             } catch (StorageFailure e) {
-                log(name, e);
+                failed(name, e);
             }
         });
     }
@@ -90,7 +113,8 @@ public final class ObjectCollector implements AutoCloseable {
         }
     }
 
-    private static void log(String backend, StorageFailure failure) {
+    private void failed(String backend, StorageFailure failure) {
+        Objects.requireNonNull(failed.get(backend)).increment();
         LOG.atWarn()
                 .addKeyValue("backend", backend)
                 .addKeyValue("problem", failure.getMessage())
@@ -123,10 +147,11 @@ public final class ObjectCollector implements AutoCloseable {
                     bucket.delete(object.key());
                 } catch (StorageFailure e) {
                     failures++;
-                    log(backend, e);
+                    failed(backend, e);
                     return gone;
                 }
                 gone.add(object);
+                Objects.requireNonNull(deleted.get(backend)).increment();
                 if (isClosedWithin(pause)) {
                     return gone;
                 }

@@ -15,6 +15,8 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.time.Duration;
@@ -24,12 +26,15 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -151,9 +156,7 @@ class ServerRoleIT {
         assertThat(status(server.uri("/metrics"))).isEqualTo(404);
 
         Awaitility.await().atMost(PATIENCE).until(() -> server.log().contains("metricsPort"));
-        Matcher port = Pattern.compile("\"metricsPort\":\"(\\d+)\"").matcher(server.log());
-        assertThat(port.find()).isTrue();
-        URI admin = URI.create("http://127.0.0.1:" + port.group(1));
+        URI admin = admin(server);
 
         assertThat(status(admin.resolve("/readyz"))).isEqualTo(200);
         Awaitility.await()
@@ -163,6 +166,42 @@ class ServerRoleIT {
                                 "blobstore_http_request_duration_seconds_count{backend=\"none\",method=\"GET\",status=\"404\"} 1",
                                 "hikaricp_connections_max{",
                                 "jvm_memory_used_bytes{"));
+    }
+
+    /** docs/metrics.md has the names, and no others. */
+    @Test
+    void metricsAreThoseThatAreDocumented() throws Exception {
+        environment.put(
+                "BACKEND_AWAY",
+                "backend=minio endpoint=127.0.0.1:1 bucket=b access_key_id=a secret_access_key=b insecure=true");
+        ServerProcess server = start().awaitReady();
+        database.execute("""
+                INSERT INTO files (external_id, backend, name, type, size) VALUES (uuid_generate_v4(), 'gone', '/gone', '', 1)
+                """);
+        assertThat(status(server.uri("/gone"))).isEqualTo(503);
+        Set<String> documented = new TreeSet<>();
+        Matcher names = Pattern.compile("`((?:blobstore|hikaricp|jvm|process)_\\w+)`")
+                .matcher(Files.readString(Path.of("docs/metrics.md")));
+        while (names.find()) {
+            documented.add(names.group(1));
+        }
+
+        Awaitility.await().atMost(PATIENCE).untilAsserted(() -> {
+            Set<String> served = text(admin(server).resolve("/metrics"))
+                    .lines()
+                    .filter(line -> line.startsWith("# TYPE "))
+                    .map(line -> line.split(" ")[2])
+                    .collect(Collectors.toCollection(TreeSet::new));
+            assertThat(served).containsAll(documented);
+            served.removeIf(name -> !name.startsWith("blobstore_") || name.endsWith("_max"));
+            assertThat(documented).containsAll(served);
+        });
+    }
+
+    private static URI admin(ServerProcess server) {
+        Matcher port = Pattern.compile("\"metricsPort\":\"(\\d+)\"").matcher(server.log());
+        assertThat(port.find()).as(server.log()).isTrue();
+        return URI.create("http://127.0.0.1:" + port.group(1));
     }
 
     @Test

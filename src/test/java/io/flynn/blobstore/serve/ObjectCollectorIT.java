@@ -19,6 +19,7 @@ import io.flynn.blobstore.store.s3.PartRoom;
 import io.flynn.blobstore.store.s3.S3Clients;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.time.Duration;
@@ -26,8 +27,16 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -151,8 +160,7 @@ class ObjectCollectorIT {
                 pg.texts("SELECT external_id FROM files ORDER BY file_id").subList(3, 8);
         store.hold(held);
 
-        try (Backends backends =
-                        new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
+        try (Backends backends = backends();
                 ObjectCollector collector =
                         new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
             collector.round();
@@ -182,17 +190,63 @@ class ObjectCollectorIT {
     }
 
     @Test
-    void serversThatCollectAtOnceShareTheWork() {
+    void whatGoesAndWhatCannotIsCounted() {
+        row("s3main", "now() - interval '1 hour'");
+        row("s3main", "now() - interval '1 hour'");
+        SimpleMeterRegistry metrics = new SimpleMeterRegistry();
+        try (Backends backends = backends();
+                ObjectCollector collector =
+                        new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
+            collector.observe(metrics);
+            collector.round();
+            store.deny(LocalS3.Operation.DELETE);
+            row("s3main", "now() - interval '1 hour'");
+            collector.round();
+        }
+
+        assertThat(metrics.get("blobstore.objects.deleted")
+                        .tag("backend", "s3main")
+                        .functionCounter()
+                        .count())
+                .isEqualTo(2);
+        assertThat(metrics.get("blobstore.objects.failures")
+                        .tag("backend", "s3main")
+                        .functionCounter()
+                        .count())
+                .isOne();
+    }
+
+    /** Each goes on only once the other has rows of its own. */
+    @Test
+    void serversThatCollectAtOnceShareTheWork() throws Exception {
         for (int i = 0; i < 60; i++) {
             row("s3main", "now() - interval '1 hour'");
         }
+        CyclicBarrier bothHaveRows = new CyclicBarrier(2);
+        Set<UUID> taken = ConcurrentHashMap.newKeySet();
+        RetiredObjects.Deletion deletion = retired -> {
+            await(bothHaveRows);
+            retired.forEach(one -> assertThat(taken.add(one.id())).isTrue());
+            return retired;
+        };
+        Callable<Boolean> server =
+                () -> new RetiredObjects(database).collect("s3main", AGE, new UUID(0, 0), 20, deletion);
 
-        CompletableFuture<Void> other = CompletableFuture.runAsync(this::round);
+        try (var servers = Executors.newVirtualThreadPerTaskExecutor()) {
+            Future<Boolean> one = servers.submit(server);
+            Future<Boolean> other = servers.submit(server);
+            assertThat(one.get()).isTrue();
+            assertThat(other.get()).isTrue();
+        }
+        assertThat(taken).hasSize(40);
+        assertThat(named()).isEqualTo(20);
+
         round();
-        other.join();
 
-        assertThat(store.sizes(BUCKET)).isEmpty();
-        assertThat(store.count(LocalS3.Operation.DELETE)).isEqualTo(60);
+        assertThat(named()).isZero();
+        assertThat(store.count(LocalS3.Operation.DELETE))
+                .as("those that nobody had")
+                .isEqualTo(20);
     }
 
     @Test
@@ -236,11 +290,22 @@ class ObjectCollectorIT {
     }
 
     private void round() {
-        try (Backends backends =
-                        new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
+        try (Backends backends = backends();
                 ObjectCollector collector =
                         new ObjectCollector(new RetiredObjects(database), backends, AGE, PER_SECOND)) {
             collector.round();
+        }
+    }
+
+    private Backends backends() {
+        return new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
+    }
+
+    private static void await(CyclicBarrier others) {
+        try {
+            others.await(20, TimeUnit.SECONDS);
+        } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+            throw new IllegalStateException(e);
         }
     }
 }

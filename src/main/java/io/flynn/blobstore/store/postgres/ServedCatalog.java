@@ -10,6 +10,8 @@ import io.flynn.blobstore.store.NameRefused;
 import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.VersionChanged;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -29,6 +31,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.LongAdder;
 
 /**
  * The rows of {@code files} as the HTTP blobstore reads and changes them, and the large objects that they name. Names are only
@@ -96,6 +99,7 @@ public final class ServedCatalog {
     private final int chunkBytes;
     private final Semaphore smallReads;
     private final Duration signOfLife;
+    private final LongAdder missedSigns = new LongAdder();
 
     /**
      * What bytes on their way between clients and the database may take of the heap.
@@ -136,6 +140,14 @@ public final class ServedCatalog {
         chunkBytes = memory.chunkBytes();
         smallReads = new Semaphore(memory.smallReads());
         this.signOfLife = signOfLife;
+    }
+
+    /** Tells {@code registry} from now on how uploads to external backends fare. Once only. */
+    public void observe(MeterRegistry registry) {
+        FunctionCounter.builder("blobstore.uploads.signs.missed", missedSigns, LongAdder::sum)
+                .description("Times at which an upload to a backend could not tell the database that it goes on;"
+                        + " after four minutes without, it fails")
+                .register(registry);
     }
 
     /**
@@ -268,7 +280,8 @@ public final class ServedCatalog {
      * @throws NameRefused if the database can't hold the name
      */
     public UploadIntent intend(BlobName name, String type, BackendName backend) {
-        return UploadIntent.record(database, name, type, backend, new ObjectKey(UUID.randomUUID()), signOfLife);
+        return UploadIntent.record(
+                database, name, type, backend, new ObjectKey(UUID.randomUUID()), signOfLife, missedSigns);
     }
 
     /**

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -69,9 +70,18 @@ public final class UploadIntent implements AutoCloseable {
         this.id = id;
     }
 
-    /** @throws NameRefused if the database can't hold the name */
+    /**
+     * @param missedSigns counts the signs of life that failed
+     * @throws NameRefused if the database can't hold the name
+     */
     static UploadIntent record(
-            Database database, BlobName name, String type, BackendName backend, ObjectKey key, Duration signOfLife) {
+            Database database,
+            BlobName name,
+            String type,
+            BackendName backend,
+            ObjectKey key,
+            Duration signOfLife,
+            LongAdder missedSigns) {
         UUID id = database.with("record an upload", connection -> {
             try (PreparedStatement statement = connection.prepareStatement(RECORD)) {
                 statement.setObject(1, key.value());
@@ -87,7 +97,7 @@ public final class UploadIntent implements AutoCloseable {
             }
         });
         UploadIntent intent = new UploadIntent(database, name, key, id);
-        Thread.ofVirtual().name("upload-" + id).start(() -> intent.stayAlive(signOfLife));
+        Thread.ofVirtual().name("upload-" + id).start(() -> intent.stayAlive(signOfLife, missedSigns));
         return intent;
     }
 
@@ -146,12 +156,13 @@ public final class UploadIntent implements AutoCloseable {
     }
 
     /** A sign that fails is not made up for: the next one comes soon, and publishing finds out what it caused. */
-    private void stayAlive(Duration signOfLife) {
+    private void stayAlive(Duration signOfLife, LongAdder missedSigns) {
         try {
             while (!done.await(signOfLife.toMillis(), TimeUnit.MILLISECONDS)) {
                 try {
                     database.with("keep an upload", connection -> execute(connection, TOUCH));
                 } catch (StorageFailure e) {
+                    missedSigns.increment();
                     LOG.atWarn().addKeyValue("problem", e.getMessage()).log("an upload could not show that it goes on");
                 }
             }

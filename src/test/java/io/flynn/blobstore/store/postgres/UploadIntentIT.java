@@ -10,6 +10,7 @@ import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
@@ -47,6 +48,23 @@ class UploadIntentIT {
             assertThat(intent.key().value().version()).isEqualTo(4);
             files.execute("UPDATE files SET deleted_at = now() - interval '2 minutes'");
             Awaitility.await().atMost(PATIENCE).until(() -> count("deleted_at > now() - interval '1 minute'") == 1);
+        }
+    }
+
+    @Test
+    void signsThatCantBeGivenAreCounted() {
+        SimpleMeterRegistry metrics = new SimpleMeterRegistry();
+        catalog.observe(metrics);
+        try (UploadIntent intent = intend()) {
+            assertThat(intent.key()).isNotNull();
+            files.execute("ALTER TABLE files RENAME TO elsewhere");
+
+            Awaitility.await()
+                    .atMost(PATIENCE)
+                    .until(() -> metrics.get("blobstore.uploads.signs.missed")
+                                    .functionCounter()
+                                    .count()
+                            >= 2);
         }
     }
 
