@@ -18,7 +18,7 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
         synopsisSubcommandLabel = "ROLE",
-        subcommands = {OperatorRole.class, ServerRole.class, WorkerRole.class, CheckRole.class})
+        subcommands = {OperatorRole.class, ServerRole.class, WorkerRole.class, MigrateRole.class, CheckRole.class})
 public final class Main {
 
     private Main() {}
@@ -40,19 +40,23 @@ public final class Main {
         return (failure instanceof CommandLine.ParameterException ? ExitCode.USAGE : ExitCode.FAILED).value();
     }
 
+    static String version() {
+        Properties properties = new Properties();
+        try (InputStream file = Main.class.getResourceAsStream("/version.properties")) {
+            if (file == null) {
+                throw new IllegalStateException("version.properties is not on the class path");
+            }
+            properties.load(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return properties.getProperty("version");
+    }
+
     static final class Version implements CommandLine.IVersionProvider {
         @Override
         public String[] getVersion() {
-            Properties properties = new Properties();
-            try (InputStream file = Main.class.getResourceAsStream("/version.properties")) {
-                if (file == null) {
-                    throw new IllegalStateException("version.properties is not on the class path");
-                }
-                properties.load(file);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-            return new String[] {"blobstore " + properties.getProperty("version")};
+            return new String[] {"blobstore " + version()};
         }
     }
 }

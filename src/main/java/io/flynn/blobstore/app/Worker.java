@@ -39,6 +39,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -88,14 +89,23 @@ final class Worker {
      * @param stageRun opens it; throws {@link InvalidSettingException} where the environment is wrong
      */
     int run(Function<Worker, StageRun> stageRun) {
+        return run(output(), this::writeTerminationMessage, stageRun).outcome().value();
+    }
+
+    /** The same for one of several stages in a process: there is no termination message. */
+    StageReport run(ProgressOutput told, Function<Worker, StageRun> stageRun) {
+        return run(told, report -> {}, stageRun);
+    }
+
+    private StageReport run(ProgressOutput told, Consumer<StageReport> reported, Function<Worker, StageRun> stageRun) {
         CountDownLatch ended = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> drain(ended), "drain"));
-        try (ProgressOutput output = output()) {
+        try (ProgressOutput output = told) {
             StageReport report = new StageRunner(stage, progress, output).run(() -> stageRun.apply(this));
             outcome = report.outcome();
-            writeTerminationMessage(report);
+            reported.accept(report);
             print(report, output);
-            return report.outcome().value();
+            return report;
         } finally {
             closeAll();
             ended.countDown();

@@ -47,7 +47,7 @@ import picocli.CommandLine.Spec;
 final class WorkerRole {
 
     /** Where connections go that no blob in flight needs: listing, flipping, settling. */
-    private static final int CONNECTIONS_BESIDE = 4;
+    static final int CONNECTIONS_BESIDE = 4;
 
     private WorkerRole() {}
 
@@ -88,7 +88,7 @@ final class WorkerRole {
     /** Which blobs. */
     static final class FilterOptions {
         @Option(
-                names = "--prefix",
+                names = {"-p", "--prefix"},
                 defaultValue = "",
                 paramLabel = "TEXT",
                 description = "Only blobs whose names begin so, byte for byte: nothing in it has another meaning.")
@@ -273,12 +273,22 @@ final class WorkerRole {
         @Mixin
         Concurrency blobs = new Concurrency();
 
+        @Mixin
+        Receipt.Where receipt = new Receipt.Where();
+
         @Override
         public Integer call() {
             Route asked = route.route();
             return new Worker(Stage.VERIFY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
-                    .run(worker -> new VerifyRun(
-                            worker.context(), asked, worker.stores(asked, blobs.concurrency), blobs.concurrency));
+                    .run(worker -> {
+                        StageContext context = worker.context();
+                        return receipt.writtenAfter(
+                                new VerifyRun(
+                                        context, asked, worker.stores(asked, blobs.concurrency), blobs.concurrency),
+                                context,
+                                asked,
+                                worker.places(asked));
+                    });
         }
     }
 

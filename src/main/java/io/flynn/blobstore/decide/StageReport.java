@@ -13,7 +13,8 @@ import java.util.OptionalLong;
  * @param outcome as the exit code
  * @param reason one of {@link Reasons}, fit for a condition
  * @param message one line for people: what happened, on what, what to do; never a secret
- * @param identity of a plan, the hash over its spec and the stores' identities; else empty
+ * @param identity of a plan, the hash over its spec and the stores' identities; of a verification that found everything in order,
+ *     the digest over all that it proved; else empty
  * @param figures counted or measured, by name
  * @param findings one by one; as many as fit
  */

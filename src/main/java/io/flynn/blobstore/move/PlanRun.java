@@ -182,10 +182,18 @@ public final class PlanRun implements StageRun {
         return new StageReport(Stage.PLAN, outcome, reason, message, identity(), figures(), findings());
     }
 
-    /** Of the two stores, not of counts, which live traffic changes. */
     private String identity() {
+        return identity(inventory, route, order.place());
+    }
+
+    /**
+     * A plan's identity: of the two stores, not of counts, which live traffic changes.
+     *
+     * @param place names the stores at both ends
+     */
+    public static String identity(Inventory inventory, Route route, String place) {
         Digest digest = new Digest();
-        String text = inventory.identity() + "\n" + route.from() + "\n" + route.to() + "\n" + order.place()
+        String text = inventory.identity() + "\n" + route.from() + "\n" + route.to() + "\n" + place
                 + (route.filter().isAll() ? "" : "\n" + route.filter());
         digest.update(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
         return digest.finish().sha512().toString().substring(0, 16);

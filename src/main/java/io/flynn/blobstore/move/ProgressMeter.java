@@ -5,6 +5,7 @@ import io.flynn.blobstore.decide.Stage;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /** Counts what a stage has done, and how fast. Thread-safe; never blocks for long. */
 public final class ProgressMeter {
@@ -21,6 +22,7 @@ public final class ProgressMeter {
     private long doneBytes;
     private long failedBlobs;
     private String blob = "";
+    private volatile Consumer<UUID> told = id -> {};
 
     public ProgressMeter(Stage stage) {
         this.stage = stage;
@@ -40,8 +42,20 @@ public final class ProgressMeter {
         remaining(blobs, bytes);
     }
 
-    synchronized void started(UUID id) {
-        blob = id.toString();
+    void started(UUID id) {
+        synchronized (this) {
+            blob = id.toString();
+        }
+        told.accept(id);
+    }
+
+    /** @param told of every blob that is begun, by many threads; must not block */
+    public void whenStarted(Consumer<UUID> told) {
+        this.told = told;
+    }
+
+    public synchronized long totalBlobs() {
+        return totalBlobs;
     }
 
     synchronized void done(long blobs, long bytes) {

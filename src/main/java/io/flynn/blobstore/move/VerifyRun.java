@@ -79,6 +79,7 @@ public final class VerifyRun implements StageRun {
         provenBlobs.set(0);
         provenBytes.set(0);
         busy.set(0);
+        ProofDigest proofs = new ProofDigest();
         Count inScope = catalog.count(route.to(), route.filter());
         context.progress().restart(inScope.blobs(), inScope.bytes());
         try (InFlight blobs = new InFlight(concurrency)) {
@@ -88,23 +89,34 @@ public final class VerifyRun implements StageRun {
                 Optional<UUID> last = after;
                 page = new Patience(PATIENCE, context.stop())
                         .retrying(() -> catalog.page(route.to(), route.filter(), last, PAGE));
-                page.forEach(row -> blobs.submit(() -> verify(row)));
+                for (BlobRow row : page) {
+                    long place = proofs.place(blobs::hasFailed);
+                    blobs.submit(() -> verify(row, proofs, place));
+                }
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
             } while (page.size() == PAGE && !context.stop().isRequested() && !blobs.hasFailed());
         }
-        return report();
+        return report(context.stop().isRequested() ? "" : proofs.finish().toString());
     }
 
-    private void verify(BlobRow row) {
-        if (context.stop().isRequested()) {
-            return;
+    private void verify(BlobRow row, ProofDigest proofs, long place) {
+        boolean isProven = false;
+        try {
+            isProven = !context.stop().isRequested() && verify(row);
+        } finally {
+            proofs.ended(place, isProven ? Optional.of(row) : Optional.empty());
         }
+    }
+
+    private boolean verify(BlobRow row) {
+        boolean isProven = false;
         context.progress().started(row.id());
         // One outage must not cost the proofs of hours: each blob is waited for by itself.
         switch (new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row))) {
             case PROVEN -> {
                 provenBlobs.incrementAndGet();
                 provenBytes.addAndGet(row.size());
+                isProven = true;
             }
             case PUT_BACK -> putBack.incrementAndGet();
             case GONE -> {}
@@ -117,9 +129,10 @@ public final class VerifyRun implements StageRun {
                                 .formatted(BlobPlace.of(row)));
         }
         context.progress().done(1, row.size());
+        return isProven;
     }
 
-    private StageReport report() {
+    private StageReport report(String digest) {
         long toClean = uncleaned.count().blobs();
         if (toClean > 0 && left().blobs() == 0 && isWell()) {
             settleLateWrites();
@@ -150,6 +163,7 @@ public final class VerifyRun implements StageRun {
                 ExitCode.DONE,
                 Reasons.DONE,
                 "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), route.to()),
+                digest,
                 figures);
     }
 
@@ -168,6 +182,11 @@ public final class VerifyRun implements StageRun {
     }
 
     private StageReport ended(ExitCode outcome, String reason, String message, Map<Figure, Long> figures) {
-        return new StageReport(Stage.VERIFY, outcome, reason, message, "", figures, findings());
+        return ended(outcome, reason, message, "", figures);
+    }
+
+    private StageReport ended(
+            ExitCode outcome, String reason, String message, String digest, Map<Figure, Long> figures) {
+        return new StageReport(Stage.VERIFY, outcome, reason, message, digest, figures, findings());
     }
 }

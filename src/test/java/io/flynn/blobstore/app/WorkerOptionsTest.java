@@ -42,6 +42,28 @@ class WorkerOptionsTest {
         assertThatCode(() -> parse("copy", "--retries", "0")).doesNotThrowAnyException();
     }
 
+    /** A sample proves nothing about the rest. */
+    @ParameterizedTest
+    @CsvSource({
+        "-c, 0, from 1 to 1000",
+        "-c, many, from 1 to 1000",
+        "--concurrency, -1, from 1 to 1000",
+        "--sample, 10, Unknown option",
+        "--vacuum, Never, expected one of"
+    })
+    void whatTheOldCommandIgnoredIsRefused(String option, String value, String fix) {
+        assertThatThrownBy(() -> Main.commandLine().parseArgs("migrate", option + "=" + value))
+                .isInstanceOf(ParameterException.class)
+                .hasMessageContainingAll(option, value, fix);
+    }
+
+    @Test
+    void noSampleIsVerified() {
+        assertThatThrownBy(() -> parse("verify", "--sample", "10"))
+                .isInstanceOf(ParameterException.class)
+                .hasMessageContaining("--sample");
+    }
+
     private static void parse(String stage, String option, String value) {
         List<String> arguments = new ArrayList<>(List.of("worker", stage, option + "=" + value));
         arguments.addAll(
