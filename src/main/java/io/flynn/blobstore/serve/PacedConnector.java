@@ -12,11 +12,17 @@ import org.eclipse.jetty.server.ConnectionFactory;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 
-/** Listens, and ends the connections of clients that are too slow. */
+/**
+ * Listens, and ends the connections of clients that are too slow; and, while as many are connected as may be, of those that rest
+ * between requests, since others wait to be accepted.
+ */
 final class PacedConnector extends ServerConnector {
 
     /** How often clients are looked at: time-outs are of seconds. */
     private static final Duration INTERVAL = Duration.ofMillis(500);
+
+    /** Longer than a busy client's pause between two requests; less than others should wait. */
+    private static final Duration REST = Duration.ofSeconds(5);
 
     private final Limits limits;
 
@@ -52,9 +58,13 @@ final class PacedConnector extends ServerConnector {
         long now = System.nanoTime();
         // A machine that slept or paused is not the clients' fault.
         Duration passed = Duration.ofNanos(Math.min(now - lastLook, 2 * INTERVAL.toNanos()));
+        boolean isFull = getConnectedEndPoints().size() >= limits.connections();
         for (EndPoint endPoint : getConnectedEndPoints()) {
             if (endPoint instanceof PacedEndPoint paced) {
                 paced.look(passed, limits);
+                if (isFull && paced.rested().compareTo(REST) >= 0) {
+                    paced.giveWay();
+                }
             }
         }
         lookAgain(now);

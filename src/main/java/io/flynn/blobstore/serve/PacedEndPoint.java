@@ -27,6 +27,7 @@ final class PacedEndPoint extends SocketChannelEndPoint {
     // Of whoever looks.
     private boolean isHeaderSeen;
     private Duration headerAge = Duration.ZERO;
+    private Duration rested = Duration.ZERO;
     private Duration waited = Duration.ZERO;
     private long movedBefore;
 
@@ -86,6 +87,7 @@ final class PacedEndPoint extends SocketChannelEndPoint {
     void look(Duration passed, Limits limits) {
         if (isInRequest) {
             isHeaderSeen = false;
+            rested = Duration.ZERO;
             lookAtRequest(passed, limits);
         } else {
             waited = Duration.ZERO;
@@ -93,11 +95,23 @@ final class PacedEndPoint extends SocketChannelEndPoint {
         }
     }
 
+    /** For how long, at the last look, nothing of a request had come. */
+    Duration rested() {
+        return rested;
+    }
+
+    /** Closes the connection, on which nothing happens, for the sake of others. */
+    void giveWay() {
+        close(new TimeoutException("others wait to be connected"));
+    }
+
     private void lookAtHeader(Duration passed, Limits limits) {
         if (moved.sum() == movedBetweenRequests) {
             isHeaderSeen = false;
+            rested = rested.plus(passed);
             return;
         }
+        rested = Duration.ZERO;
         // Its first byte may have come just now.
         headerAge = isHeaderSeen ? headerAge.plus(passed) : Duration.ZERO;
         isHeaderSeen = true;

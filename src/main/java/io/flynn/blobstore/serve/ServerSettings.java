@@ -84,7 +84,11 @@ public record ServerSettings(
             Setting.flag("BLOBSTORE_ACCESS_LOG", true, "a line of JSON on standard output for each request");
 
     private static final Setting<Integer> CONNECTIONS = Setting.number(
-            "BLOBSTORE_CONNECTIONS", 4_096, 1, 100_000, "clients connected at once; more wait to be accepted");
+            "BLOBSTORE_CONNECTIONS",
+            4_096,
+            1,
+            100_000,
+            "clients connected at once; more wait to be accepted, and connections that rest are closed for them after 5 s");
 
     private static final Setting<Duration> IDLE_TIMEOUT = Setting.duration(
             "BLOBSTORE_IDLE_TIMEOUT",

@@ -193,6 +193,26 @@ class LimitsIT {
     }
 
     @Test
+    void connectionsThatRestGiveWayToThoseThatWait() throws Exception {
+        environment.put("BLOBSTORE_CONNECTIONS", "2");
+        environment.put("BLOBSTORE_IDLE_TIMEOUT", "1h");
+        try (RunningServer server = RunningServer.ready(environment)) {
+            String request = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+            Socket served = connect(server);
+            send(served, request);
+            readHeaders(served);
+            Socket silent = connect(server);
+            Socket waiting = connect(server);
+
+            send(waiting, request);
+
+            assertThat(read(waiting)).isEqualTo('H');
+            assertThat(read(served)).isEqualTo(-1);
+            assertThat(read(silent)).isEqualTo(-1);
+        }
+    }
+
+    @Test
     void blobsThatAreTooLargeAreRefusedBeforeTheyAreRead() {
         environment.put("BLOBSTORE_MAX_BLOB_SIZE", "1Ki");
         try (RunningServer server = RunningServer.ready(environment)) {

@@ -18,8 +18,13 @@ final class SlowPut implements AutoCloseable {
 
     /** @param headers lines with their names */
     SlowPut(int port, String target, long length, String... headers) throws IOException {
+        this(port, target, length, PATIENCE, headers);
+    }
+
+    /** @param patience with each answer */
+    SlowPut(int port, String target, long length, Duration patience, String... headers) throws IOException {
         socket = new Socket("127.0.0.1", port);
-        socket.setSoTimeout((int) PATIENCE.toMillis());
+        socket.setSoTimeout((int) patience.toMillis());
         StringBuilder request = new StringBuilder("PUT " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
         request.append("Expect: 100-continue\r\nContent-Length: ")
                 .append(length)
