@@ -22,6 +22,8 @@ import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
 import io.micrometer.core.instrument.binder.system.UptimeMetrics;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -62,6 +64,7 @@ final class ServerRole implements Callable<Integer> {
                     .values()
                     .forEach(problem ->
                             LOG.atError().addKeyValue("problem", problem).log("a backend can't be used"));
+            settings.spool().filter(directory -> !Files.isWritable(directory)).ifPresent(ServerRole::warnOfSpool);
             backends = new Backends(configured, new PartRoom(transfersBytes(), settings.spool()));
         } catch (InvalidSettingException e) {
             LOG.error(e.getMessage());
@@ -102,6 +105,14 @@ final class ServerRole implements Callable<Integer> {
             Runtime.getRuntime().removeShutdownHook(stopping);
             logs.close();
         }
+    }
+
+    private static void warnOfSpool(Path directory) {
+        LOG.atWarn()
+                .addKeyValue("problem", directory + " can't be written: uploads to backends wait for memory")
+                .addKeyValue(
+                        "fix", "mount an emptyDir there, or set BLOBSTORE_SPOOL_DIR to another directory or to off")
+                .log("nowhere to gather uploads");
     }
 
     /** A quarter of the heap for what goes to and comes from the database, and as much for uploads that go elsewhere. */

@@ -198,6 +198,13 @@ class ServerRoleIT {
         });
     }
 
+    @Test
+    void directoryForUploadsThatCantBeWrittenIsSaidAtTheStart() throws Exception {
+        environment.put("BLOBSTORE_SPOOL_DIR", "/missing");
+
+        assertThat(start().awaitReady().log()).contains("nowhere to gather uploads", "BLOBSTORE_SPOOL_DIR");
+    }
+
     private static URI admin(ServerProcess server) {
         Matcher port = Pattern.compile("\"metricsPort\":\"(\\d+)\"").matcher(server.log());
         assertThat(port.find()).as(server.log()).isTrue();
