@@ -137,8 +137,7 @@ class WorkerRoleIT {
                 run("probe", "--backend", "s3main"),
                 run("plan", "--migration", "uid-1", "--from", "postgres", "--to", "s3main"),
                 run(copy()),
-                run("clean", "--migration", "uid-1", "--to", "s3main"),
-                run(copy("--adopt-bucket", "another")))) {
+                run("clean", "--migration", "uid-1", "--to", "s3main"))) {
             assertThat(refused.exit()).as(refused.err()).isEqualTo(1);
             assertThat(refused.report().path("reason").asText()).isEqualTo("ForeignBucket");
             assertThat(refused.report().path("message").asText())
