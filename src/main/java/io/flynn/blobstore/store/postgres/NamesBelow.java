@@ -20,6 +20,11 @@ final class NamesBelow implements AutoCloseable {
             DECLARE names_below NO SCROLL CURSOR WITH HOLD FOR
             SELECT name FROM files WHERE deleted_at IS NULL AND starts_with(name, ?)""";
 
+    /** A soft delete unlinks, every unlink takes a lock until the commit, and the lock table is small. */
+    private static final int PORTION = 500;
+
+    private static final String FETCH = "FETCH FORWARD " + PORTION + " FROM names_below";
+
     private static final String CLOSE = "CLOSE names_below";
 
     private final Connection connection;
@@ -33,19 +38,19 @@ final class NamesBelow implements AutoCloseable {
         }
     }
 
-    /** Up to {@code count} more; fewer only at the end. */
-    List<String> next(int count) throws SQLException {
+    /** So many more as one transaction may delete; none at the end. */
+    List<String> next() throws SQLException {
         List<String> names = new ArrayList<>();
         if (!isOpen) {
             return names;
         }
         try (Statement statement = connection.createStatement();
-                ResultSet rows = statement.executeQuery("FETCH FORWARD %d FROM names_below".formatted(count))) {
+                ResultSet rows = statement.executeQuery(FETCH)) {
             while (rows.next()) {
                 names.add(rows.getString(1));
             }
         }
-        if (names.size() < count) {
+        if (names.size() < PORTION) {
             forget();
         }
         return names;

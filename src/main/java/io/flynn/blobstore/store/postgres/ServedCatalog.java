@@ -46,9 +46,6 @@ import java.util.concurrent.atomic.LongAdder;
  */
 public final class ServedCatalog {
 
-    /** A soft delete unlinks, every unlink takes a lock until the commit, and the lock table is small. */
-    private static final int DELETES_PER_TRANSACTION = 500;
-
     private static final int LIST_FETCH_ROWS = 1_000;
 
     private static final Memory ENOUGH = new Memory(Memory.CHUNK_BYTES_MAX, 1_000);
@@ -382,11 +379,11 @@ public final class ServedCatalog {
                 precondition.check(LiveRows.lock(connection, name));
             }
             try (NamesBelow below = new NamesBelow(connection, name)) {
-                List<String> names = new ArrayList<>(below.next(DELETES_PER_TRANSACTION - 1));
+                List<String> names = new ArrayList<>(below.next());
                 names.add(name.value());
                 while (!names.isEmpty()) {
                     deleteAll(connection, names);
-                    names = below.next(DELETES_PER_TRANSACTION);
+                    names = below.next();
                 }
             } catch (SQLException e) {
                 throw LiveRows.refusedOr(name, e);
