@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -69,12 +70,25 @@ final class ChildProcess implements AutoCloseable {
 
     /** The most that it ever had in memory at once, in MiB. */
     long peakMebibytes() throws IOException {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/" + process.pid() + "/status"))) {
+        return peakMebibytes(process.pid());
+    }
+
+    /** The same of any process; 0 if it has ended. */
+    static long peakMebibytes(long pid) throws IOException {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/" + pid + "/status"))) {
             return lines.filter(line -> line.startsWith("VmHWM:"))
                     .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
                     .findFirst()
                     .orElse(0);
+        } catch (NoSuchFileException e) {
+            return 0;
         }
+    }
+
+    /** Of all children of this process that have ended. */
+    static double cpuSecondsOfEndedChildren() throws IOException {
+        String[] stat = stat(ProcessHandle.current().pid());
+        return (ticks(stat, 15) + ticks(stat, 16)) / TICKS_PER_SECOND;
     }
 
     /** Of a process and of its children, those too that have ended. */
@@ -92,7 +106,7 @@ final class ChildProcess implements AutoCloseable {
         return sum + (ticks(stat, 13) + ticks(stat, 14) + ticks(stat, 15) + ticks(stat, 16)) / TICKS_PER_SECOND;
     }
 
-    private static double cpuSeconds(long pid) throws IOException {
+    static double cpuSeconds(long pid) throws IOException {
         String[] stat = stat(pid);
         return (ticks(stat, 13) + ticks(stat, 14)) / TICKS_PER_SECOND;
     }

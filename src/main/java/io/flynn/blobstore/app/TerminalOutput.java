@@ -31,7 +31,8 @@ final class TerminalOutput implements ProgressOutput {
     public void progress(Progress progress) {
         bar.maxHint(progress.totalBytes());
         bar.stepTo(progress.doneBytes());
-        bar.setExtraMessage(" %d/%d blobs".formatted(progress.doneBlobs(), progress.totalBlobs()));
+        String wait = progress.bottleneck().isEmpty() ? "" : ", waiting for " + progress.bottleneck();
+        bar.setExtraMessage(" %d/%d blobs%s".formatted(progress.doneBlobs(), progress.totalBlobs(), wait));
     }
 
     @Override

@@ -8,6 +8,8 @@ import io.flynn.blobstore.decide.InvalidSettingException;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.TransferLimits;
+import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.move.ObjectCleaning;
 import io.flynn.blobstore.move.ProgressMeter;
 import io.flynn.blobstore.move.ProgressOutput;
@@ -124,6 +126,11 @@ final class Worker {
         return new StageContext(database, migration, progress, stop);
     }
 
+    /** From now on {@code file} says how much may be on its way; where it says nothing, {@code concurrency} blobs at once. */
+    void limit(Path file, int concurrency) {
+        opened.push(new LimitsFile(file, new TransferLimits(concurrency, 0), progress.traffic()));
+    }
+
     BackendEnvironment backends() {
         return BackendEnvironment.decode(environment);
     }
@@ -151,9 +158,14 @@ final class Worker {
      * @param concurrency blobs in flight; each may be looked at and read back beside
      */
     Stores stores(Route route, int concurrency) {
+        return stores(route, concurrency, Verification.READ_BACK);
+    }
+
+    /** @param verification how what is stored is proven */
+    Stores stores(Route route, int concurrency, Verification verification) {
         Map<BackendName, BlobStore> stores = new HashMap<>();
         for (BackendName backend : externalEnds(route)) {
-            S3BlobStore store = new S3BlobStore(backend(backend), 2 * concurrency);
+            S3BlobStore store = new S3BlobStore(backend(backend), 2 * concurrency, verification, progress.traffic());
             opened.push(store);
             stores.put(backend, store);
         }

@@ -4,7 +4,9 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.decide.TransferLimits;
 import io.flynn.blobstore.decide.VacuumMode;
+import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.move.CleanRun;
 import io.flynn.blobstore.move.CopyRun;
 import io.flynn.blobstore.move.InOwnBucket;
@@ -16,6 +18,7 @@ import io.flynn.blobstore.move.VacuumRun;
 import io.flynn.blobstore.move.VerifyRun;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.s3.S3Probe;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Objects;
@@ -238,27 +241,42 @@ final class WorkerRole {
                 description = "Of a blob that fails while others succeed (${DEFAULT-VALUE}).")
         int retries;
 
+        @Option(
+                names = "--verification",
+                defaultValue = "ReadBack",
+                paramLabel = "HOW",
+                converter = VerificationConverter.class,
+                description = "How copies into a bucket are proven: ReadBack or StoreChecksum (${DEFAULT-VALUE}).")
+        Verification verification = Verification.READ_BACK;
+
+        @Option(
+                names = "--limits",
+                paramLabel = "FILE",
+                description = "Read again every two seconds: lines of concurrency: N and bytes-per-second: 50Mi.")
+        Optional<Path> limits = Optional.empty();
+
         @Mixin
         Ownerships.Adoption bucket = new Ownerships.Adoption();
 
         @Override
         public Integer call() {
             Route asked = route.route();
-            return new Worker(Stage.COPY, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
+            return new Worker(Stage.COPY, identity.migration, identity.name, connections() + CONNECTIONS_BESIDE)
                     .run(worker -> {
                         StageContext context = worker.context();
-                        return worker.inOwnBuckets(
-                                asked,
-                                bucket.adopted,
+                        CopyRun run = new CopyRun(
                                 context,
-                                InOwnBucket::claimed,
-                                new CopyRun(
-                                        context,
-                                        asked,
-                                        worker.stores(asked, blobs.concurrency),
-                                        blobs.concurrency,
-                                        retries));
+                                asked,
+                                worker.stores(asked, blobs.concurrency, verification),
+                                blobs.concurrency,
+                                retries);
+                        limits.ifPresent(file -> worker.limit(file, blobs.concurrency));
+                        return worker.inOwnBuckets(asked, bucket.adopted, context, InOwnBucket::claimed, run);
                     });
+        }
+
+        private int connections() {
+            return limits.isPresent() ? TransferLimits.CONCURRENCY_MAX : blobs.concurrency;
         }
     }
 

@@ -11,6 +11,7 @@ package io.flynn.blobstore.decide;
  * @param failedBlobs quarantined so far
  * @param bytesPerSecond over the last 30 seconds
  * @param blob the id of one that is being worked on, or empty
+ * @param bottleneck whom was waited for most since the last line: source, network, store, throttle or digest; empty if for nobody
  */
 public record Progress(
         Stage stage,
@@ -20,4 +21,5 @@ public record Progress(
         long doneBytes,
         long failedBlobs,
         long bytesPerSecond,
-        String blob) {}
+        String blob,
+        String bottleneck) {}

@@ -11,6 +11,7 @@ import io.flynn.blobstore.decide.MoveDecision.Fault;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.CheckedBody;
+import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
@@ -43,6 +44,9 @@ final class BlobMover implements Mover {
 
         /** What is known of them by now: read, or recorded. */
         Optional<BlobContent> content();
+
+        /** The same, known by reading. */
+        Optional<BlobContent> readAgain();
     }
 
     @Override
@@ -52,10 +56,14 @@ final class BlobMover implements Mover {
         if (bytes.isEmpty()) {
             return withoutSource(row);
         }
-        Digest digest = new Digest();
-        digest.update(bytes.get().duplicate());
+        // Of a blob that is as long as recorded, the store can tell whether it is what is recorded.
+        Optional<BlobContent> known =
+                store.proof() == Proof.DIGEST && bytes.get().remaining() == row.size()
+                        ? recorded(row)
+                        : Optional.empty();
         // Sending a small blob again costs less than asking first whether it is there.
-        return prove(row, new InMemory(row, bytes.get(), Optional.of(digest.finish())), Optional.empty());
+        return prove(
+                row, new InMemory(row, bytes.get(), known.orElseGet(() -> digested(bytes.get()))), Optional.empty());
     }
 
     @Override
@@ -65,7 +73,7 @@ final class BlobMover implements Mover {
         }
         Optional<BlobContent> recorded = recorded(row).or(() -> source.digest(row));
         Optional<BlobContent> inPlace = inPlace(row, recorded);
-        return prove(row, new Streamed(source.body(row), recorded), inPlace);
+        return prove(row, new Streamed(row, recorded), inPlace);
     }
 
     /** An old server's overwrite that broke off has deleted an object that an earlier run may have brought here. */
@@ -113,14 +121,15 @@ final class BlobMover implements Mover {
                     }
                     uploads.incrementAndGet();
                     try {
-                        store.put(copy.key(), bytes.body());
+                        ReplayableBody body = bytes.body();
+                        store.put(copy.key(), body);
                         stored = Optional.of(copy.key());
-                        object = store.readBack(copy.key());
+                        object = isProven(body) ? bytes.content() : store.readBack(copy.key());
                     } catch (StorageFailure.Corrupt e) {
                         if (e.reason().equals(Reasons.SIZE_DIFFERS)) {
                             return new Moved.Faulty(Fault.SIZE_DIFFERS);
                         }
-                        if (bytes.content().filter(row::isDescribedBy).isPresent()) {
+                        if (bytes.readAgain().filter(row::isDescribedBy).isPresent()) {
                             throw e;
                         }
                         // Reading it told what the source really holds: decide on that.
@@ -135,6 +144,21 @@ final class BlobMover implements Mover {
         }
     }
 
+    /** Whether the store has shown by taking it that the object holds what was to be stored. */
+    private boolean isProven(ReplayableBody body) {
+        return switch (store.proof()) {
+            case NONE -> false;
+            case TRANSFER -> true;
+            case DIGEST -> body.sha512().isPresent();
+        };
+    }
+
+    private static BlobContent digested(ByteBuffer bytes) {
+        Digest digest = new Digest();
+        digest.update(bytes.duplicate());
+        return digest.finish();
+    }
+
     /** A row without a digest has the key of what was read first; if another read brought other bytes, they lie under it. */
     private static void requireStored(BlobRow row, Optional<ObjectKey> stored, ObjectKey key) {
         if (stored.filter(other -> !other.equals(key)).isPresent()) {
@@ -143,17 +167,65 @@ final class BlobMover implements Mover {
         }
     }
 
-    private record InMemory(BlobRow row, ByteBuffer bytes, Optional<BlobContent> content) implements Bytes {
+    private static final class InMemory implements Bytes {
+
+        private final BlobRow row;
+        private final ByteBuffer bytes;
+        private BlobContent known;
+
+        /** @param known what the row says, where the store is asked to check that; else what was read */
+        InMemory(BlobRow row, ByteBuffer bytes, BlobContent known) {
+            this.row = row;
+            this.bytes = bytes;
+            this.known = known;
+        }
+
         @Override
         public ReplayableBody body() {
-            return new BytesBody(bytes, row.type());
+            return new BytesBody(bytes, row.type(), Optional.of(known.sha512()));
+        }
+
+        @Override
+        public Optional<BlobContent> content() {
+            return Optional.of(known);
+        }
+
+        @Override
+        public Optional<BlobContent> readAgain() {
+            known = digested(bytes);
+            return content();
         }
     }
 
-    private record Streamed(CheckedBody body, Optional<BlobContent> recorded) implements Bytes {
+    private final class Streamed implements Bytes {
+
+        private final BlobRow row;
+        private final CheckedBody body;
+        private Optional<BlobContent> known;
+
+        Streamed(BlobRow row, Optional<BlobContent> recorded) {
+            this.row = row;
+            known = recorded;
+            body = source.body(
+                    row, store.proof() == Proof.DIGEST ? recorded.map(BlobContent::sha512) : Optional.empty());
+        }
+
+        @Override
+        public ReplayableBody body() {
+            return body;
+        }
+
         @Override
         public Optional<BlobContent> content() {
-            return body.lastRead().or(() -> recorded);
+            return body.lastRead().or(() -> known);
+        }
+
+        @Override
+        public Optional<BlobContent> readAgain() {
+            if (body.sha512().isPresent()) {
+                known = source.digest(row);
+            }
+            return content();
         }
     }
 }

@@ -2,6 +2,7 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.CheckedBody;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -31,8 +32,12 @@ interface BlobSource {
     /** Whether the row says where its bytes are. */
     boolean isNamed(BlobRow row);
 
-    /** The bytes of a row that does, for an upload. */
-    CheckedBody body(BlobRow row);
+    /**
+     * The bytes of a row that does, for an upload.
+     *
+     * @param checked the digest that the store checks of what it gets: then nobody needs to before
+     */
+    CheckedBody body(BlobRow row, Optional<Sha512> checked);
 
     /** Reads the bytes to their end; empty if they are not there. */
     Optional<BlobContent> digest(BlobRow row);

@@ -1,12 +1,18 @@
 package io.flynn.blobstore.move;
 
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.ReplayableBody;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** A small blob that lies in memory. */
-record BytesBody(ByteBuffer bytes, String type) implements ReplayableBody {
+/**
+ * A small blob that lies in memory.
+ *
+ * @param sha512 its digest, if a store may be asked to check it
+ */
+record BytesBody(ByteBuffer bytes, String type, Optional<Sha512> sha512) implements ReplayableBody {
 
     @Override
     public long size() {

@@ -6,6 +6,7 @@ import io.flynn.blobstore.blob.ByteSize;
 import io.flynn.blobstore.decide.MoveDecision;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.RetainedObjects;
@@ -19,6 +20,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /** One walk over the rows that are at the source: each is proven at the target and flipped, or is left for the next walk. */
@@ -31,6 +33,9 @@ final class CopyPass {
 
     private static final int BATCH_BLOBS = 500;
     private static final long BATCH_BYTES = 4 * 1024 * 1024;
+
+    /** One is sent and one is ready while the next is read. */
+    private static final int BATCHES_AHEAD = 1;
 
     /** What one PUT may carry (Amazon S3 User Guide, "Uploading objects"). */
     static final long PUT_BYTES_MAX = 5L * 1024 * 1024 * 1024;
@@ -56,7 +61,7 @@ final class CopyPass {
 
     private final BlockingQueue<Failed> failed = new LinkedBlockingQueue<>(FAILED_MAX);
     private final AtomicInteger failedInARow = new AtomicInteger();
-    private int found;
+    private final AtomicInteger found = new AtomicInteger();
 
     CopyPass(StageContext context, Route route, BlobSource source, Mover mover, Failures failures) {
         this.context = context;
@@ -70,7 +75,7 @@ final class CopyPass {
 
     /** How many rows it found that were to be moved. */
     int found() {
-        return found;
+        return found.get();
     }
 
     /** Whether blobs failed that another try may help. */
@@ -87,28 +92,80 @@ final class CopyPass {
      * @param flipped told of every batch that was flipped
      * @throws StorageFailure if the database, or the store as a whole, fails
      */
-    void run(int concurrency, BiConsumer<List<Flip>, Set<UUID>> flipped) {
+    void run(BiConsumer<List<Flip>, Set<UUID>> flipped) {
         // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
         try (Flipper flipper =
                         new Flipper(batch -> catalog.flip(batch, route.from(), route.to()), this::isFlipped, flipped);
-                InFlight blobs = new InFlight(concurrency)) {
+                InFlight blobs = new InFlight(context.progress().traffic())) {
             Flips flips = new Flips(flipper, flipped);
-            Optional<UUID> after = Optional.empty();
-            List<BlobRow> page;
-            do {
-                page = catalog.page(route.from(), route.filter(), after, PAGE);
-                List<BlobRow> rows = page.stream()
-                        .filter(row -> !failures.isQuarantined(row.id()))
-                        .toList();
-                found += rows.size();
-                if (route.to().isExternal()) {
-                    retained.hold(rows, route.to());
+            try (Ahead<Ready> ahead = new Ahead<>(BATCHES_AHEAD, this::read)) {
+                Optional<Ready> next = take(ahead);
+                while (next.isPresent() && !isOver(blobs, flipper)) {
+                    submit(next.get(), blobs, flips);
+                    next = take(ahead);
                 }
-                submitLarge(rows, blobs, flips);
-                submitSmall(rows, blobs, flips);
-                after = page.isEmpty() ? after : Optional.of(page.getLast().id());
-            } while (page.size() == PAGE && !isOver(blobs, flipper));
+            }
         }
+    }
+
+    /** Blobs to be sent: streamed ones by their rows, small ones with their bytes. */
+    private record Ready(List<BlobRow> large, List<BlobSource.Small> small) {}
+
+    private Optional<Ready> take(Ahead<Ready> ahead) {
+        long start = System.nanoTime();
+        Optional<Ready> next = ahead.take();
+        context.progress().traffic().waited(Traffic.Wait.SOURCE, System.nanoTime() - start);
+        return next;
+    }
+
+    /** Page by page, the large ones of each first. */
+    private void read(Predicate<Ready> wanted) {
+        Optional<UUID> after = Optional.empty();
+        List<BlobRow> page;
+        boolean isWanted;
+        do {
+            page = catalog.page(route.from(), route.filter(), after, PAGE);
+            List<BlobRow> rows = page.stream()
+                    .filter(row -> !failures.isQuarantined(row.id()))
+                    .toList();
+            found.addAndGet(rows.size());
+            if (route.to().isExternal()) {
+                retained.hold(rows, route.to());
+            }
+            isWanted = wanted.test(new Ready(largestFirst(rows), List.of()))
+                    && batches(rows).stream()
+                            .allMatch(batch -> wanted.test(new Ready(List.of(), source.readAll(batch))));
+            after = page.isEmpty() ? after : Optional.of(page.getLast().id());
+        } while (page.size() == PAGE && isWanted);
+    }
+
+    private static List<BlobRow> largestFirst(List<BlobRow> rows) {
+        return rows.stream()
+                .filter(row -> row.size() > SMALL_BYTES)
+                .sorted(Comparator.comparingLong(BlobRow::size).reversed())
+                .toList();
+    }
+
+    private static List<List<BlobRow>> batches(List<BlobRow> rows) {
+        List<List<BlobRow>> batches = new ArrayList<>();
+        List<BlobRow> batch = new ArrayList<>();
+        long bytes = 0;
+        for (BlobRow row : rows) {
+            if (row.size() > SMALL_BYTES) {
+                continue;
+            }
+            batch.add(row);
+            bytes += row.size();
+            if (batch.size() == BATCH_BLOBS || bytes >= BATCH_BYTES) {
+                batches.add(batch);
+                batch = new ArrayList<>();
+                bytes = 0;
+            }
+        }
+        if (!batch.isEmpty()) {
+            batches.add(batch);
+        }
+        return batches;
     }
 
     private boolean isFlipped(Flip flip) {
@@ -124,12 +181,8 @@ final class CopyPass {
                 || failed.remainingCapacity() == 0;
     }
 
-    private void submitLarge(List<BlobRow> rows, InFlight blobs, Flips flips) {
-        List<BlobRow> largestFirst = rows.stream()
-                .filter(row -> row.size() > SMALL_BYTES)
-                .sorted(Comparator.comparingLong(BlobRow::size).reversed())
-                .toList();
-        for (BlobRow row : largestFirst) {
+    private void submit(Ready ready, InFlight blobs, Flips flips) {
+        for (BlobRow row : ready.large()) {
             if (route.to().isExternal() && row.size() > PUT_BYTES_MAX) {
                 failures.quarantine(
                         row,
@@ -139,33 +192,20 @@ final class CopyPass {
                 blobs.submit(() -> move(row, flips, () -> mover.moveStreamed(row)));
             }
         }
+        long start = System.nanoTime();
+        for (BlobSource.Small blob : ready.small()) {
+            blobs.submit(shares(blob.row()), () -> move(blob.row(), flips, () -> mover.move(blob)));
+        }
+        if (!ready.small().isEmpty()) {
+            context.progress().traffic().waited(Traffic.Wait.STORE, System.nanoTime() - start);
+        }
     }
 
-    private void submitSmall(List<BlobRow> rows, InFlight blobs, Flips flips) {
-        List<BlobRow> batch = new ArrayList<>();
-        long bytes = 0;
-        for (BlobRow row : rows) {
-            if (row.size() > SMALL_BYTES) {
-                continue;
-            }
-            batch.add(row);
-            bytes += row.size();
-            if (batch.size() == BATCH_BLOBS || bytes >= BATCH_BYTES) {
-                submitBatch(batch, blobs, flips);
-                batch.clear();
-                bytes = 0;
-            }
-        }
-        submitBatch(batch, blobs, flips);
-    }
-
-    private void submitBatch(List<BlobRow> batch, InFlight blobs, Flips flips) {
-        if (batch.isEmpty() || isOver(blobs, flips.flipper())) {
-            return;
-        }
-        for (BlobSource.Small blob : source.readAll(batch)) {
-            blobs.submit(() -> move(blob.row(), flips, () -> mover.move(blob)));
-        }
+    /** Out of the database into a bucket, small blobs need nothing but a little memory; other ways, each needs a connection. */
+    private int shares(BlobRow row) {
+        return route.to().isExternal() && !route.from().isExternal()
+                ? Traffic.sharesOf(row.size(), SMALL_BYTES)
+                : Traffic.SHARES;
     }
 
     private void move(BlobRow row, Flips flips, Supplier<Mover.Moved> move) {

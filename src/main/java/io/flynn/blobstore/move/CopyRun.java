@@ -41,7 +41,6 @@ public final class CopyRun implements StageRun {
     private final StageContext context;
     private final Route route;
     private final Stores stores;
-    private final int concurrency;
     private final MoveCatalog catalog;
     private final MoveGuard guard;
     private final OlderTransactions transactions;
@@ -63,11 +62,12 @@ public final class CopyRun implements StageRun {
         this.context = context;
         this.route = route;
         this.stores = stores;
-        this.concurrency = concurrency;
+        context.progress().traffic().limitBlobs(concurrency);
         catalog = new MoveCatalog(context.database());
         guard = new MoveGuard(context.database());
         transactions = new OlderTransactions(context.database());
-        LargeObjects largeObjects = new LargeObjects(context.database());
+        LargeObjects largeObjects =
+                new LargeObjects(context.database(), context.progress().traffic());
         if (route.to().isExternal()) {
             source = route.from().isExternal() ? objects(route, stores) : new LargeObjectSource(largeObjects);
             mover = new BlobMover(source, stores.at(route.to()), route.to(), uploads);
@@ -117,7 +117,7 @@ public final class CopyRun implements StageRun {
             context.progress().remaining(left.blobs(), left.bytes());
             long doneBefore = copiedBlobs.get() + failures.count();
             CopyPass pass = new CopyPass(context, route, source, mover, failures);
-            pass.run(concurrency, (batch, flipped) -> account(batch, flipped, isGuarded));
+            pass.run((batch, flipped) -> account(batch, flipped, isGuarded));
             boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
             left = left();
             if (context.stop().isRequested()) {

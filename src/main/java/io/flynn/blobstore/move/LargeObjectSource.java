@@ -2,6 +2,7 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.CheckedBody;
 import io.flynn.blobstore.store.postgres.LargeObjects;
 import java.util.List;
@@ -23,8 +24,8 @@ record LargeObjectSource(LargeObjects largeObjects) implements BlobSource {
     }
 
     @Override
-    public CheckedBody body(BlobRow row) {
-        return largeObjects.body(row);
+    public CheckedBody body(BlobRow row, Optional<Sha512> checked) {
+        return largeObjects.body(row, checked);
     }
 
     @Override

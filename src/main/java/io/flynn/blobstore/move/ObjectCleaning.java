@@ -109,7 +109,8 @@ public final class ObjectCleaning {
                     key,
                     new BytesBody(
                             ByteBuffer.wrap("are these two buckets?".getBytes(StandardCharsets.US_ASCII)),
-                            "text/plain"));
+                            "text/plain",
+                            Optional.empty()));
             if (stores.at(route.to()).sizeOf(key).isPresent()) {
                 throw new StorageFailure.Denied(
                         Reasons.SAME_BUCKET,

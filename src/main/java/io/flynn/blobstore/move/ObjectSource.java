@@ -4,10 +4,12 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.CheckedBody;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -65,8 +67,8 @@ record ObjectSource(BackendName backend, BlobStore store) implements BlobSource 
     }
 
     @Override
-    public CheckedBody body(BlobRow row) {
-        return new Body(row);
+    public CheckedBody body(BlobRow row, Optional<Sha512> checked) {
+        return new Body(row, checked);
     }
 
     /** The bytes of a row that names its object, as many as it says. */
@@ -95,8 +97,8 @@ record ObjectSource(BackendName backend, BlobStore store) implements BlobSource 
 
         private final BlobRow row;
 
-        Body(BlobRow row) {
-            super(row, "its object at " + backend);
+        Body(BlobRow row, Optional<Sha512> checked) {
+            super(row, "its object at " + backend, checked, new Traffic());
             this.row = row;
         }
 

@@ -2,6 +2,7 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.decide.Progress;
 import io.flynn.blobstore.decide.Stage;
+import io.flynn.blobstore.store.Traffic;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.UUID;
@@ -15,6 +16,7 @@ public final class ProgressMeter {
     private record Sample(long nanos, long bytes) {}
 
     private final Stage stage;
+    private final Traffic traffic = new Traffic();
     private final ArrayDeque<Sample> samples = new ArrayDeque<>();
     private long totalBlobs;
     private long totalBytes;
@@ -26,6 +28,11 @@ public final class ProgressMeter {
 
     public ProgressMeter(Stage stage) {
         this.stage = stage;
+    }
+
+    /** What the stage's stores take and give, and how long is waited for them. */
+    public Traffic traffic() {
+        return traffic;
     }
 
     /** What is still to do, counted anew: the total is that and what was done before. */
@@ -79,6 +86,7 @@ public final class ProgressMeter {
         Sample first = samples.peekFirst();
         long elapsed = nanos - first.nanos();
         long rate = elapsed <= 0 ? 0 : (long) ((doneBytes - first.bytes()) * 1e9 / elapsed);
-        return new Progress(stage, totalBlobs, totalBytes, doneBlobs, doneBytes, failedBlobs, rate, blob);
+        String bottleneck = traffic.bottleneck().map(Traffic.Wait::word).orElse("");
+        return new Progress(stage, totalBlobs, totalBytes, doneBlobs, doneBytes, failedBlobs, rate, blob, bottleneck);
     }
 }

@@ -31,6 +31,8 @@ final class WorkerJson {
     /** What the API server accepts as a condition's reason. */
     private static final Pattern REASON = Pattern.compile("[A-Za-z]([A-Za-z0-9_,:]{0,126}[A-Za-z0-9_])?");
 
+    private static final Pattern BOTTLENECK = Pattern.compile("[a-z]{0,20}");
+
     private static final Pattern CONTROL = Pattern.compile("[\\p{Cntrl}\\p{Zl}\\p{Zp}]+");
 
     private static final JsonMapper MAPPER = mapper();
@@ -83,7 +85,8 @@ final class WorkerJson {
                 && progress.doneBlobs() >= 0
                 && progress.doneBytes() >= 0
                 && progress.failedBlobs() >= 0
-                && progress.bytesPerSecond() >= 0;
+                && progress.bytesPerSecond() >= 0
+                && BOTTLENECK.matcher(progress.bottleneck()).matches();
     }
 
     private static StageReport oneLine(StageReport report) {

@@ -3,6 +3,7 @@ package io.flynn.blobstore.store;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.Reasons;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -22,10 +23,22 @@ public abstract class CheckedBody implements ReplayableBody {
 
     private final BlobRow row;
     private final String source;
+    private final Optional<Sha512> checked;
+    private final Traffic traffic;
     private volatile @Nullable BlobContent lastRead;
 
     /** @param source what is read, in words that begin a sentence's subject: "its large object" */
     protected CheckedBody(BlobRow row, String source) {
+        this(row, source, Optional.empty(), new Traffic());
+    }
+
+    /**
+     * @param checked the digest that the store checks of what it gets: then nobody needs to here
+     * @param traffic is told how long digesting takes
+     */
+    protected CheckedBody(BlobRow row, String source, Optional<Sha512> checked, Traffic traffic) {
+        this.checked = checked;
+        this.traffic = traffic;
         this.row = row;
         this.source = source;
     }
@@ -58,6 +71,11 @@ public abstract class CheckedBody implements ReplayableBody {
         return row.type();
     }
 
+    @Override
+    public final Optional<Sha512> sha512() {
+        return checked;
+    }
+
     /** What the last subscription that reached the end of the source found there. */
     public final Optional<BlobContent> lastRead() {
         return Optional.ofNullable(lastRead);
@@ -79,6 +97,7 @@ public abstract class CheckedBody implements ReplayableBody {
         private final Demand demand = new Demand();
         private final Digest digest = new Digest();
         private @Nullable ByteBuffer heldBack;
+        private long size;
         private boolean isCancelled;
 
         Reading(Flow.Subscriber<? super ByteBuffer> subscriber) {
@@ -101,9 +120,7 @@ public abstract class CheckedBody implements ReplayableBody {
                 if (isCancelled) {
                     return;
                 }
-                BlobContent read = digest.finish();
-                lastRead = read;
-                requireAsRecorded(read);
+                requireAsRecorded();
                 if (heldBack != null && !deliver(heldBack)) {
                     return;
                 }
@@ -119,8 +136,13 @@ public abstract class CheckedBody implements ReplayableBody {
             if (!chunk.hasRemaining()) {
                 return true;
             }
-            digest.update(chunk.duplicate());
-            if (digest.size() > row.size()) {
+            size += chunk.remaining();
+            if (checked.isEmpty()) {
+                long start = System.nanoTime();
+                digest.update(chunk.duplicate());
+                traffic.waited(Traffic.Wait.DIGEST, System.nanoTime() - start);
+            }
+            if (size > row.size()) {
                 return false;
             }
             if (heldBack != null && !deliver(heldBack)) {
@@ -151,20 +173,27 @@ public abstract class CheckedBody implements ReplayableBody {
                 throw new IllegalStateException("nobody interrupts this thread", e);
             }
         }
-    }
 
-    private void requireAsRecorded(BlobContent read) {
-        if (read.size() != row.size()) {
-            throw new StorageFailure.Corrupt(
-                    Reasons.SIZE_DIFFERS,
-                    "blob %s: %s is not as long as its row says (%d bytes)".formatted(row.id(), source, row.size()),
-                    null);
-        }
-        if (row.sha512().filter(recorded -> !recorded.equals(read.sha512())).isPresent()) {
-            throw new StorageFailure.Corrupt(
-                    Reasons.DIGEST_DIFFERS,
-                    "blob %s: %s has another digest than its row".formatted(row.id(), source),
-                    null);
+        private void requireAsRecorded() {
+            if (checked.isEmpty()) {
+                lastRead = digest.finish();
+            }
+            if (size != row.size()) {
+                throw new StorageFailure.Corrupt(
+                        Reasons.SIZE_DIFFERS,
+                        "blob %s: %s is not as long as its row says (%d bytes)".formatted(row.id(), source, row.size()),
+                        null);
+            }
+            Optional<Sha512> digested = lastRead().map(BlobContent::sha512);
+            if (checked.isEmpty()
+                    && row.sha512()
+                            .filter(recorded -> !digested.equals(Optional.of(recorded)))
+                            .isPresent()) {
+                throw new StorageFailure.Corrupt(
+                        Reasons.DIGEST_DIFFERS,
+                        "blob %s: %s has another digest than its row".formatted(row.id(), source),
+                        null);
+            }
         }
     }
 }

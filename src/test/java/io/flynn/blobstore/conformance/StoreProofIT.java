@@ -13,6 +13,7 @@ import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -64,7 +65,7 @@ class StoreProofIT {
         try (LocalS3 s3 = LocalS3.start()) {
             s3.createBucket("blobs");
             try (S3BlobStore store =
-                    new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM)) {
+                    new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM, new Traffic())) {
                 assertThat(store.proof()).isEqualTo(Proof.NONE);
                 assertThat(s3.sizes("blobs")).isEmpty();
                 everyBodyArrives(store);
@@ -97,7 +98,8 @@ class StoreProofIT {
                         new Secret(StoreProgram.ACCESS_KEY_ID),
                         new Secret(StoreProgram.SECRET_ACCESS_KEY)),
                 4,
-                Verification.STORE_CHECKSUM);
+                Verification.STORE_CHECKSUM,
+                new Traffic());
     }
 
     private static void everyBodyArrives(S3BlobStore store) {

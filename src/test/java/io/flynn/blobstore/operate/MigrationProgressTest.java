@@ -34,7 +34,7 @@ class MigrationProgressTest {
 
     @Test
     void copyThatWasResumedCountsWhatTheLastOneDid() {
-        Heard heard = new Heard(new Progress(Stage.COPY, 50, 500, 10, 100, 0, 20, "id"), NOW);
+        Heard heard = new Heard(new Progress(Stage.COPY, 50, 500, 10, 100, 0, 20, "id", "store"), NOW);
 
         ProgressState shown = PLANNED.during(heard.progress()).toStatus(Optional.of(heard), false);
 
@@ -49,7 +49,7 @@ class MigrationProgressTest {
 
     @Test
     void verifyShowsItsOwnCount() {
-        Heard heard = new Heard(new Progress(Stage.VERIFY, 200, 2000, 50, 500, 0, 0, ""), NOW);
+        Heard heard = new Heard(new Progress(Stage.VERIFY, 200, 2000, 50, 500, 0, 0, "", "store"), NOW);
 
         assertThat(PLANNED.during(heard.progress()).toStatus(Optional.of(heard), false))
                 .returns(new Amount(50, 500), ProgressState::verified)
@@ -68,7 +68,7 @@ class MigrationProgressTest {
 
     @Test
     void whatIsLeftTakesAtLeastASecond() {
-        Progress nearly = new Progress(Stage.COPY, 10, 100, 9, 99, 0, 50, "");
+        Progress nearly = new Progress(Stage.COPY, 10, 100, 9, 99, 0, 50, "", "store");
 
         assertThat(PLANNED.toStatus(Optional.of(new Heard(nearly, NOW)), false)).returns("1s", ProgressState::eta);
     }
@@ -83,8 +83,8 @@ class MigrationProgressTest {
     void lastValidLineOfTheLogCounts() {
         String log = """
                 {"level":"INFO","message":"copying"}
-                {"progress":{"stage":"COPY","totalBlobs":9,"totalBytes":90,"doneBlobs":1,"doneBytes":10,"failedBlobs":0,"bytesPerSecond":1,"blob":""}}
-                {"progress":{"stage":"COPY","totalBlobs":9,"totalBytes":90,"doneBlobs":2,"doneBytes":20,"failedBlobs":0,"bytesPerSecond":1,"blob":""}}
+                {"progress":{"stage":"COPY","totalBlobs":9,"totalBytes":90,"doneBlobs":1,"doneBytes":10,"failedBlobs":0,"bytesPerSecond":1,"blob":"","bottleneck":"store"}}
+                {"progress":{"stage":"COPY","totalBlobs":9,"totalBytes":90,"doneBlobs":2,"doneBytes":20,"failedBlobs":0,"bytesPerSecond":1,"blob":"","bottleneck":"store"}}
                 {"progress":{"stage":"COPY","totalBlobs":9,"total""";
 
         assertThat(ProgressReader.lastProgress(log, Stage.COPY)).get().returns(2L, Progress::doneBlobs);

@@ -28,9 +28,9 @@ class ProgressReaderTest {
             "/api/v1/namespaces/apps/pods/copy-1/log?container=blobstore&tailLines=20&limitBytes=65536";
 
     private static final String LOG = """
-            {"progress":{"stage":"COPY","totalBlobs":10,"totalBytes":100,"doneBlobs":3,"doneBytes":30,"failedBlobs":0,"bytesPerSecond":5,"blob":"a"}}
+            {"progress":{"stage":"COPY","totalBlobs":10,"totalBytes":100,"doneBlobs":3,"doneBytes":30,"failedBlobs":0,"bytesPerSecond":5,"blob":"a","bottleneck":"store"}}
             {"@timestamp":"2026-01-01T00:00:00Z","message":"a log line of somebody else"}
-            {"progress":{"stage":"COPY","totalBlobs":10,"totalBytes":100,"doneBlobs":4,"doneBytes":40,"failedBlobs":0,"bytesPerSecond":5,"blob":"b"}}
+            {"progress":{"stage":"COPY","totalBlobs":10,"totalBytes":100,"doneBlobs":4,"doneBytes":40,"failedBlobs":0,"bytesPerSecond":5,"blob":"b","bottleneck":"store"}}
             {"progress":{"stage":"COPY","totalBl""";
 
     private KubernetesMockServer server;
@@ -65,7 +65,7 @@ class ProgressReaderTest {
         assertThat(ask()).as("nothing was heard yet, and asking doesn't wait").isEmpty();
         awaitNews();
 
-        assertThat(ask()).contains(new Heard(new Progress(Stage.COPY, 10, 100, 4, 40, 0, 5, "b"), now.get()));
+        assertThat(ask()).contains(new Heard(new Progress(Stage.COPY, 10, 100, 4, 40, 0, 5, "b", "store"), now.get()));
     }
 
     @Test

@@ -31,7 +31,7 @@ class WorkerJsonTest {
             Map.of(Figure.COPIED_BLOBS, 17L),
             List.of(new Finding(Level.FAILURE, "row 1", "SourceMissing", "the large object is gone")));
 
-    private static final Progress PROGRESS = new Progress(Stage.COPY, 10, 1000, 4, 400, 0, 50, "f1");
+    private static final Progress PROGRESS = new Progress(Stage.COPY, 10, 1000, 4, 400, 0, 50, "f1", "store");
 
     @Test
     void readsWhatAWorkerWrites() {
@@ -86,9 +86,10 @@ class WorkerJsonTest {
                 "{\"progress\":null}",
                 "{\"progress\":{}}",
                 "{\"level\":\"INFO\",\"message\":\"copying\"}",
-                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":-1,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0,\"blob\":\"\"}}",
-                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":99999999999999999999,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0,\"blob\":\"\"}}",
-                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":1,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0}}"
+                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":-1,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0,\"blob\":\"\",\"bottleneck\":\"\"}}",
+                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":99999999999999999999,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0,\"blob\":\"\",\"bottleneck\":\"\"}}",
+                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":1,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0}}",
+                "{\"progress\":{\"stage\":\"COPY\",\"totalBlobs\":1,\"totalBytes\":0,\"doneBlobs\":0,\"doneBytes\":0,\"failedBlobs\":0,\"bytesPerSecond\":0,\"blob\":\"\",\"bottleneck\":\"<b>\"}}"
             })
     void garbledProgressIsNone(String line) {
         assertThat(WorkerJson.progress(line, Stage.COPY)).isEmpty();
@@ -100,7 +101,7 @@ class WorkerJsonTest {
 
         assertThat(WorkerJson.report(json(long4097), Stage.COPY)).isEmpty();
         assertThat(WorkerJson.progress(
-                        json(Map.of("progress", new Progress(Stage.COPY, 1, 1, 0, 0, 0, 0, "x".repeat(2048)))),
+                        json(Map.of("progress", new Progress(Stage.COPY, 1, 1, 0, 0, 0, 0, "x".repeat(2048), "store"))),
                         Stage.COPY))
                 .isEmpty();
     }

@@ -1,8 +1,13 @@
 package io.flynn.blobstore.store.postgres;
 
 import io.flynn.blobstore.blob.BlobRow;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.CheckedBody;
+import io.flynn.blobstore.store.Traffic;
 import java.nio.ByteBuffer;
+import java.sql.SQLException;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** One large object as an upload's body: the server's messages are handed on without copying, one for each that is asked for. */
 public final class LargeObjectBody extends CheckedBody {
@@ -10,9 +15,11 @@ public final class LargeObjectBody extends CheckedBody {
     private final Database database;
     private final long oid;
     private final String query;
+    private final Traffic traffic;
 
-    LargeObjectBody(Database database, BlobRow row, String query) {
-        super(row, "its large object");
+    LargeObjectBody(Database database, BlobRow row, String query, Optional<Sha512> checked, Traffic traffic) {
+        super(row, "its large object", checked, traffic);
+        this.traffic = traffic;
         this.database = database;
         this.oid = row.oid().orElseThrow();
         this.query = query;
@@ -22,7 +29,7 @@ public final class LargeObjectBody extends CheckedBody {
     protected void read(Chunks chunks) {
         database.with("read large object " + oid, connection -> {
             try (CopyRows copy = new CopyRows(connection, query)) {
-                for (ByteBuffer next = copy.next(); next != null; next = copy.next()) {
+                for (ByteBuffer next = next(copy); next != null; next = next(copy)) {
                     ByteBuffer chunk = CopyRows.field(next);
                     if (chunk != null && !chunks.take(chunk)) {
                         break;
@@ -31,5 +38,12 @@ public final class LargeObjectBody extends CheckedBody {
             }
             return oid;
         });
+    }
+
+    private @Nullable ByteBuffer next(CopyRows copy) throws SQLException {
+        long start = System.nanoTime();
+        ByteBuffer next = copy.next();
+        traffic.waited(Traffic.Wait.SOURCE, System.nanoTime() - start);
+        return next;
     }
 }

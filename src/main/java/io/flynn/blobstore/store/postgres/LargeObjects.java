@@ -3,8 +3,10 @@ package io.flynn.blobstore.store.postgres;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,8 +27,15 @@ public final class LargeObjects {
     private static final long NO_OID = 0;
 
     private final Database database;
+    private final Traffic traffic;
 
     public LargeObjects(Database database) {
+        this(database, new Traffic());
+    }
+
+    /** @param traffic is told how long is waited for the database */
+    public LargeObjects(Database database, Traffic traffic) {
+        this.traffic = traffic;
         this.database = database;
     }
 
@@ -87,9 +96,13 @@ public final class LargeObjects {
         }
     }
 
-    /** One blob's bytes for an upload: each subscription is a statement of its own. */
-    public LargeObjectBody body(BlobRow row) {
-        return new LargeObjectBody(database, row, chunks(row.oid().orElseThrow(), row.size()));
+    /**
+     * One blob's bytes for an upload: each subscription is a statement of its own.
+     *
+     * @param checked the digest that the store checks of what it gets: then nobody needs to here
+     */
+    public LargeObjectBody body(BlobRow row, Optional<Sha512> checked) {
+        return new LargeObjectBody(database, row, chunks(row.oid().orElseThrow(), row.size()), checked, traffic);
     }
 
     /** Chunks in order, reaching past {@code size}, so that a longer object shows. */

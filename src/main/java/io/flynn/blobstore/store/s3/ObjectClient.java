@@ -4,6 +4,7 @@ import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -11,16 +12,16 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Deque;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.BlockingDeque;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.Flow;
+import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -50,8 +51,15 @@ final class ObjectClient implements AutoCloseable {
     private static final long EXPECT_BYTES = 1024 * 1024;
 
     private static final int ATTEMPTS = 4;
+
+    /** As many as can be in use at once, so that none is made twice: more small blobs than that are never on their way. */
+    private static final int IDLE_MAX = 1024;
+
     private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(20);
+
+    private static final int TOO_MANY = 429;
+    private static final int UNAVAILABLE = 503;
 
     private static final String UNSIGNED = "UNSIGNED-PAYLOAD";
     private static final String WITH_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
@@ -69,20 +77,19 @@ final class ObjectClient implements AutoCloseable {
     private final URI store;
     private final String folder;
     private final RequestSignature signature;
-    private final int idleMax;
-    private final Deque<StoreConnection> idle = new ConcurrentLinkedDeque<>();
+    private final Traffic traffic;
+    private final BlockingDeque<StoreConnection> idle = new LinkedBlockingDeque<>(IDLE_MAX);
     private final Set<StoreConnection> busy = ConcurrentHashMap.newKeySet();
     private final Thread watch;
     private volatile boolean isClosed;
 
-    /** @param connections how many are kept */
-    ObjectClient(BackendSettings backend, int connections) {
+    ObjectClient(BackendSettings backend, Traffic traffic) {
+        this.traffic = traffic;
         URI bucket = S3Clients.bucketUri(backend);
         store = bucket;
         folder = bucket.getRawPath().endsWith("/") ? bucket.getRawPath() : bucket.getRawPath() + "/";
         signature =
                 new RequestSignature(S3Clients.region(backend).id(), backend.accessKeyId(), backend.secretAccessKey());
-        idleMax = connections;
         watch = Thread.ofPlatform().daemon().name("stalled-connections").start(this::closeStalled);
     }
 
@@ -138,6 +145,7 @@ final class ObjectClient implements AutoCloseable {
             try {
                 answer = attempt(method, folder + key, headers, body, length);
                 if (answer.status() < 300) {
+                    traffic.accepted();
                     return;
                 }
             } catch (IOException e) {
@@ -146,6 +154,9 @@ final class ObjectClient implements AutoCloseable {
                 }
                 pause(attempt);
                 continue;
+            }
+            if (answer.status() == TOO_MANY || answer.status() == UNAVAILABLE) {
+                traffic.refused();
             }
             if (attempt == ATTEMPTS || !isWorthAnotherTry(answer.status())) {
                 throw failure(answer);
@@ -221,21 +232,24 @@ final class ObjectClient implements AutoCloseable {
             } catch (IOException e) {
                 return connection.answerAfter(e);
             }
+            long sent = System.nanoTime();
             StoreConnection.Answer answer = connection.answer();
+            if (isAnnounced) {
+                // Many small ones wait at once: who sends them says how long for.
+                traffic.waited(Traffic.Wait.STORE, System.nanoTime() - sent);
+            }
             isWhole = connection.isKept();
             return answer;
         } finally {
             busy.remove(connection);
-            if (isWhole && !isClosed && idle.size() < idleMax) {
-                idle.addFirst(connection);
-            } else {
+            if (!isWhole || isClosed || !idle.offerFirst(connection)) {
                 connection.close();
             }
         }
     }
 
-    private static void send(ReplayableBody body, Framing framing) throws IOException {
-        Sending sending = new Sending(framing);
+    private void send(ReplayableBody body, Framing framing) throws IOException {
+        Sending sending = new Sending(framing, traffic);
         body.open().subscribe(sending);
         try {
             sending.done.join();
@@ -334,9 +348,11 @@ final class ObjectClient implements AutoCloseable {
 
         final CompletableFuture<Void> done = new CompletableFuture<>();
         private final Framing framing;
+        private final Traffic traffic;
         private Flow.@Nullable Subscription subscription;
 
-        Sending(Framing framing) {
+        Sending(Framing framing, Traffic traffic) {
+            this.traffic = traffic;
             this.framing = framing;
         }
 
@@ -353,7 +369,10 @@ final class ObjectClient implements AutoCloseable {
                 return;
             }
             try {
+                traffic.pass(bytes.remaining());
+                long start = System.nanoTime();
                 framing.write(bytes);
+                traffic.waited(Traffic.Wait.NETWORK, System.nanoTime() - start);
             } catch (IOException e) {
                 running.cancel();
                 done.completeExceptionally(e);

@@ -9,6 +9,7 @@ import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.Map;
@@ -36,13 +37,16 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
 
     /** One that reads back. */
     public S3BlobStore(BackendSettings backend, int connections) {
-        this(backend, connections, Verification.READ_BACK);
+        this(backend, connections, Verification.READ_BACK, new Traffic());
     }
 
-    /** @param connections at most this many at once */
-    public S3BlobStore(BackendSettings backend, int connections, Verification verification) {
+    /**
+     * @param connections of the SDK, at most this many at once
+     * @param traffic limits what is stored, and is told of it
+     */
+    public S3BlobStore(BackendSettings backend, int connections, Verification verification, Traffic traffic) {
         client = new Lazily<>(() -> S3Clients.open(backend, connections));
-        objects = new ObjectClient(backend, connections);
+        objects = new ObjectClient(backend, traffic);
         bucket = backend.bucket();
         place = S3Clients.describe(backend);
         reader = new Lazily<>(() -> new ObjectReader(client.get(), bucket, place));

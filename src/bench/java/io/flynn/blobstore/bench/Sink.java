@@ -1,0 +1,254 @@
+package io.flynn.blobstore.bench;
+
+import io.flynn.blobstore.blob.Digest;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.StandardSocketOptions;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Base64;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * An S3 store that costs next to nothing, to find out what everything else costs: takes every object and forgets it at once, but for
+ * tiny ones. One thread for all connections: {@code Sink PORT DELAY_MILLIS sha512|crc64}.
+ *
+ * <p>It answers every request so much later than its last byte came. Whole bodies are looked at only if they are tiny: there it
+ * refuses what a store refuses that checks SHA-512, or CRC-64/NVME alone, so whoever probes finds a store that proves.
+ */
+public final class Sink {
+
+    private static final int READ_BYTES = 1 << 20;
+    private static final int HEAD_BYTES_MAX = 16 << 10;
+    private static final int LOOKED_AT_BYTES_MAX = 1023;
+
+    private static final String OK =
+            "HTTP/1.1 200 OK\r\nETag: \"0123456789abcdef0123456789abcdef\"\r\nContent-Length: 0\r\n\r\n";
+    private static final String CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+    private static final String NONE = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+    private final long delayNanos;
+    private final boolean checksSha512;
+    private final Selector selector = Selector.open();
+    private final ByteBuffer read = ByteBuffer.allocateDirect(READ_BYTES);
+    private final Map<String, String> kept = new HashMap<>();
+    private final Deque<Answer> answers = new ArrayDeque<>();
+
+    private record Answer(long at, SocketChannel to, String text) {}
+
+    private static final class Connection {
+        final SocketChannel channel;
+        final byte[] head = new byte[HEAD_BYTES_MAX];
+        int headLength;
+        boolean isInBody;
+        long left;
+        byte[] looked = new byte[0];
+        int lookedLength;
+        String request = "";
+
+        Connection(SocketChannel channel) {
+            this.channel = channel;
+        }
+    }
+
+    private Sink(int port, Duration delay, boolean checksSha512) throws IOException {
+        delayNanos = delay.toNanos();
+        this.checksSha512 = checksSha512;
+        ServerSocketChannel server = ServerSocketChannel.open();
+        server.setOption(StandardSocketOptions.SO_REUSEADDR, true);
+        server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 1024);
+        server.configureBlocking(false);
+        server.register(selector, SelectionKey.OP_ACCEPT);
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        new Sink(
+                        Integer.parseInt(arguments[0]),
+                        Duration.ofMillis(Long.parseLong(arguments[1])),
+                        arguments[2].equals("sha512"))
+                .run();
+    }
+
+    private void run() throws IOException {
+        while (true) {
+            Answer next = answers.peekFirst();
+            if (next == null) {
+                selector.select(this::ready);
+            } else {
+                long nanos = next.at() - System.nanoTime();
+                if (nanos <= 0) {
+                    answers.removeFirst();
+                    send(next.to(), next.text());
+                } else {
+                    selector.select(this::ready, Math.max(1, nanos / 1_000_000));
+                }
+            }
+        }
+    }
+
+    private void ready(SelectionKey key) {
+        try {
+            if (key.isAcceptable()) {
+                SocketChannel channel = ((ServerSocketChannel) key.channel()).accept();
+                channel.configureBlocking(false);
+                channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+                channel.register(selector, SelectionKey.OP_READ, new Connection(channel));
+                return;
+            }
+            Connection connection = (Connection) key.attachment();
+            read.clear();
+            if (connection.channel.read(read) < 0) {
+                connection.channel.close();
+                return;
+            }
+            read.flip();
+            take(connection);
+        } catch (IOException e) {
+            // The client went away, as clients that are killed do.
+            key.cancel();
+        }
+    }
+
+    private void take(Connection connection) throws IOException {
+        while (read.hasRemaining() || (connection.isInBody && connection.left == 0)) {
+            if (!connection.isInBody) {
+                readHead(connection);
+            } else {
+                int count = (int) Math.min(connection.left, read.remaining());
+                if (connection.looked.length > 0) {
+                    read.get(connection.looked, connection.lookedLength, count);
+                    connection.lookedLength += count;
+                } else {
+                    read.position(read.position() + count);
+                }
+                connection.left -= count;
+                if (connection.left == 0) {
+                    connection.isInBody = false;
+                    answer(connection, answerTo(connection));
+                }
+            }
+        }
+    }
+
+    private void readHead(Connection connection) throws IOException {
+        byte[] head = connection.head;
+        int length = connection.headLength;
+        while (read.hasRemaining()) {
+            byte next = read.get();
+            head[length++] = next;
+            if (next == '\n' && length > 3 && head[length - 3] == '\n') {
+                connection.request = new String(head, 0, length, StandardCharsets.ISO_8859_1);
+                connection.headLength = 0;
+                connection.isInBody = true;
+                String contentLength = header(connection.request, "content-length");
+                connection.left = contentLength.isEmpty() ? 0 : Long.parseLong(contentLength);
+                connection.looked = new byte[connection.left > LOOKED_AT_BYTES_MAX ? 0 : (int) connection.left];
+                connection.lookedLength = 0;
+                if (!header(connection.request, "expect").isEmpty()) {
+                    answer(connection, CONTINUE);
+                }
+                return;
+            }
+        }
+        connection.headLength = length;
+    }
+
+    private static String header(String request, String name) {
+        for (int line = request.indexOf('\n') + 1; line < request.length(); line = request.indexOf('\n', line) + 1) {
+            if (request.regionMatches(true, line, name, 0, name.length())
+                    && request.charAt(line + name.length()) == ':') {
+                return request.substring(line + name.length() + 1, request.indexOf('\n', line))
+                        .strip();
+            }
+        }
+        return "";
+    }
+
+    private String answerTo(Connection connection) {
+        String request = connection.request;
+        String target = request.substring(0, request.indexOf('\n'));
+        String path = target.split("[ ?]")[1];
+        if (target.startsWith("HEAD")) {
+            return NONE;
+        }
+        if (target.startsWith("GET") && path.indexOf('/', 1) > 0) {
+            String tiny = kept.get(path);
+            return tiny == null
+                    ? NONE
+                    : "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: " + tiny.length() + "\r\n\r\n" + tiny;
+        }
+        if (target.startsWith("GET")) {
+            return body("ListBucketResult", "<IsTruncated>false</IsTruncated>");
+        }
+        if (target.startsWith("POST") && target.contains("uploads")) {
+            return body("InitiateMultipartUploadResult", "<UploadId>1</UploadId>");
+        }
+        if (target.startsWith("POST")) {
+            return body("CompleteMultipartUploadResult", "<ETag>\"0123456789abcdef0123456789abcdef-1\"</ETag>");
+        }
+        if (isRefused(connection)) {
+            return refusal();
+        }
+        if (connection.looked.length > 0) {
+            kept.put(path, new String(connection.looked, StandardCharsets.ISO_8859_1));
+        }
+        return OK;
+    }
+
+    private boolean isRefused(Connection connection) {
+        if (connection.looked.length == 0) {
+            return false;
+        }
+        String sha512 = header(connection.request, "x-amz-checksum-sha512");
+        if (checksSha512 && !sha512.isEmpty()) {
+            Digest digest = new Digest();
+            digest.update(ByteBuffer.wrap(connection.looked));
+            return !sha512.equals(
+                    Base64.getEncoder().encodeToString(digest.finish().sha512().bytes()));
+        }
+        // Of the other checksum it need not know how to reckon: whoever probes sends one of zeros.
+        String all = connection.request.toLowerCase(Locale.ROOT)
+                + new String(connection.looked, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT);
+        int at = all.indexOf("crc64nvme:");
+        return at >= 0
+                && all.startsWith("aaaaaaaaaaa=", at + "crc64nvme:".length() + (all.charAt(at + 10) == ' ' ? 1 : 0));
+    }
+
+    private static String refusal() {
+        String xml = "<?xml version=\"1.0\"?><Error><Code>BadDigest</Code><Message>no</Message></Error>";
+        return "HTTP/1.1 400 Bad Request\r\nContent-Type: application/xml\r\nContent-Length: " + xml.length()
+                + "\r\n\r\n" + xml;
+    }
+
+    private static String body(String element, String content) {
+        String xml = "<?xml version=\"1.0\"?><" + element + ">" + content + "</" + element + ">";
+        return "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: " + xml.length() + "\r\n\r\n" + xml;
+    }
+
+    private void answer(Connection connection, String text) throws IOException {
+        if (delayNanos == 0) {
+            send(connection.channel, text);
+        } else {
+            answers.addLast(new Answer(System.nanoTime() + delayNanos, connection.channel, text));
+        }
+    }
+
+    /** Answers are smaller than any socket's buffer, and nobody has two outstanding. */
+    private static void send(SocketChannel channel, String text) {
+        try {
+            channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1)));
+        } catch (IOException e) {
+            // Gone meanwhile.
+        }
+    }
+}
