@@ -1,7 +1,7 @@
 package io.flynn.blobstore.decide;
 
 import io.flynn.blobstore.decide.MigrationFacts.Attempt;
-import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Place;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationState.Standing;
 import io.flynn.blobstore.decide.StageLedger.Entry;
@@ -42,6 +42,9 @@ public record MigrationDecision(
 
         /** Make the Job of this attempt, unless it exists. */
         record Start(Stage stage, int attempt) implements Action {}
+
+        /** Tell the pods of the running stage the limits that the spec has now. */
+        record Limit() implements Action {}
 
         /** Delete the Job of this attempt and with it its pod, which finishes what it has in flight. */
         record Stop(Stage stage, int attempt) implements Action {}
@@ -221,7 +224,7 @@ public record MigrationDecision(
         private Optional<Obstacle> obstacle() {
             Stage stage = ledger.current().orElseThrow().stage();
             boolean runs = ledger.running().isPresent() && facts.run().isPresent();
-            Optional<Obstacle> own = (stage == Stage.VACUUM ? Optional.<Obstacle>empty() : target())
+            Optional<Obstacle> own = (stage == Stage.VACUUM ? Optional.<Obstacle>empty() : ends())
                     .or(() -> runs ? Optional.empty() : workload())
                     .filter(obstacle -> !runs || obstacle.stops());
             // Who needs a person says so, and nobody waits for it meanwhile.
@@ -237,19 +240,66 @@ public record MigrationDecision(
                             true));
         }
 
-        private Optional<Obstacle> target() {
-            return switch (facts.target()) {
-                case Target.Missing missing ->
-                    Optional.of(new Obstacle(
-                            Reasons.BACKEND_NOT_FOUND,
-                            "there is no BlobstoreBackend %s in this namespace: create it".formatted(missing.name()),
-                            false,
-                            true));
-                case Target.Present present -> target(present);
+        private Optional<Obstacle> ends() {
+            return target().or(this::source);
+        }
+
+        private Optional<Obstacle> source() {
+            return switch (facts.source()) {
+                case Place.Missing missing -> Optional.of(notFound(missing));
+                case Place.Database database -> Optional.empty();
+                case Place.Backend backend -> source(backend);
             };
         }
 
-        private Optional<Obstacle> target(Target.Present target) {
+        /** The workers are made from the workload's pods: what these can't read, they can't. */
+        private Optional<Obstacle> source(Place.Backend source) {
+            String name = source.name();
+            if (!source.workload().equals(facts.workload().name())) {
+                return Optional.of(new Obstacle(
+                        Reasons.SOURCE_OF_ANOTHER_WORKLOAD,
+                        "BlobstoreBackend %s belongs to Deployment %s, not to %s: make another BlobMigration, with the right spec.from or spec.workload.name"
+                                .formatted(
+                                        name,
+                                        source.workload(),
+                                        facts.workload().name()),
+                        true,
+                        true));
+            }
+            return source.configured()
+                    ? Optional.empty()
+                    : Optional.of(new Obstacle(
+                            Reasons.SOURCE_NOT_READY,
+                            "BlobstoreBackend %s is not in every pod of Deployment %s: %s"
+                                    .formatted(name, source.workload(), source.state()),
+                            false,
+                            true));
+        }
+
+        private static Obstacle notFound(Place.Missing missing) {
+            return new Obstacle(
+                    Reasons.BACKEND_NOT_FOUND,
+                    "there is no BlobstoreBackend %s in this namespace: create it".formatted(missing.name()),
+                    false,
+                    true);
+        }
+
+        private Optional<Obstacle> target() {
+            return switch (facts.target()) {
+                case Place.Missing missing -> Optional.of(notFound(missing));
+                case Place.Database database ->
+                    database.defaultElsewhere()
+                            .map(name -> new Obstacle(
+                                    Reasons.TARGET_NOT_DEFAULT,
+                                    "new blobs go to BlobstoreBackend %s, so copying to the database would never end: set its spec.default to false"
+                                            .formatted(name),
+                                    false,
+                                    true));
+                case Place.Backend backend -> target(backend);
+            };
+        }
+
+        private Optional<Obstacle> target(Place.Backend target) {
             String name = target.name();
             if (!target.workload().equals(facts.workload().name())) {
                 return Optional.of(new Obstacle(
@@ -339,7 +389,9 @@ public record MigrationDecision(
 
         private MigrationDecision watched(StageRun run) {
             return run instanceof StageRun.Running running
-                    ? at(NOTHING, Standing.RECONCILING, running.reason(), running.message(), WATCH)
+                    ? at(
+                            facts.limitsDiffer() ? new Action.Limit() : NOTHING,
+                            Standing.RECONCILING, running.reason(), running.message(), WATCH)
                     : waiting(WATCH);
         }
 

@@ -16,7 +16,9 @@ import java.util.Set;
  * @param podsAlive whether a pod of this migration is still there and not over, whatever became of its Job
  * @param stray whose Job is not over, though the ledger doesn't call it running: it was made by an operator that had slept since
  *     it wrote the ledger, while another one took its place
- * @param target where the blobs go
+ * @param source where the blobs are
+ * @param target where they go
+ * @param limitsDiffer whether a pod that runs is told other limits than the spec has
  * @param workload whose one-off processes the stages are
  * @param rival the migration of the same workload that goes first, if one does
  * @param before the conditions of the last status, by type
@@ -29,7 +31,9 @@ public record MigrationFacts(
         Optional<StageRun> run,
         boolean podsAlive,
         Optional<Attempt> stray,
-        Target target,
+        Place source,
+        Place target,
+        boolean limitsDiffer,
         Workload workload,
         Optional<String> rival,
         Map<String, Condition> before,
@@ -70,16 +74,13 @@ public record MigrationFacts(
         }
     }
 
-    /** The backend that the blobs go to. */
-    public sealed interface Target {
+    /** One end of the move. */
+    public sealed interface Place {
 
-        /** The resource's name. */
-        String name();
-
-        record Missing(String name) implements Target {}
+        record Missing(String name) implements Place {}
 
         /**
-         * It exists.
+         * A backend's resource.
          *
          * @param name the resource's
          * @param workload that it configures
@@ -89,7 +90,7 @@ public record MigrationFacts(
          * @param isDefault whether every pod of the workload puts new blobs there
          * @param state what it says of itself when it is not ready
          */
-        record Present(
+        record Backend(
                 String name,
                 String workload,
                 boolean leaving,
@@ -97,7 +98,14 @@ public record MigrationFacts(
                 boolean configured,
                 boolean isDefault,
                 String state)
-                implements Target {}
+                implements Place {}
+
+        /**
+         * The workload's database.
+         *
+         * @param defaultElsewhere the backend that is the workload's default, or is to be; empty if new blobs go to the database
+         */
+        record Database(Optional<String> defaultElsewhere) implements Place {}
     }
 
     /** The Deployment. */

@@ -150,6 +150,10 @@ public final class Reasons {
     public static final String TARGET_LOST = "TargetLost";
     /** The target is configured in another Deployment than the one whose blobs are to move. */
     public static final String TARGET_OF_ANOTHER_WORKLOAD = "TargetOfAnotherWorkload";
+    /** Not every pod of the workload has the source. */
+    public static final String SOURCE_NOT_READY = "SourceNotReady";
+    /** The source is configured in another Deployment than the one whose blobs are to move. */
+    public static final String SOURCE_OF_ANOTHER_WORKLOAD = "SourceOfAnotherWorkload";
     /** The Deployment doesn't exist. */
     public static final String WORKLOAD_MISSING = "WorkloadMissing";
 

@@ -256,8 +256,9 @@ final class BackendGatherer {
                 .list()
                 .getItems()
                 .stream()
-                .filter(migration ->
-                        migration.getSpec().to().equals(resource.getMetadata().getName()))
+                .filter(migration -> List.of(
+                                migration.getSpec().from(), migration.getSpec().to())
+                        .contains(resource.getMetadata().getName()))
                 // One that has not begun waits for the backend, so the backend can't wait for it.
                 .filter(migration -> StageLedgers.of(migration).hasBegun() && !isOver(migration))
                 .map(migration -> migration.getMetadata().getName())

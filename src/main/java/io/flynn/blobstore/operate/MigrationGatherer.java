@@ -15,7 +15,7 @@ import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
 import io.flynn.blobstore.decide.MigrationFacts;
 import io.flynn.blobstore.decide.MigrationFacts.Attempt;
 import io.flynn.blobstore.decide.MigrationFacts.Spec;
-import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Place;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationTurn;
 import io.flynn.blobstore.decide.MigrationTurn.Contender;
@@ -36,23 +36,25 @@ final class MigrationGatherer {
 
     private final KubernetesClient client;
     private final MigrationJobs jobs;
+    private final MigrationLimits limits;
 
-    MigrationGatherer(KubernetesClient client, MigrationJobs jobs) {
+    MigrationGatherer(KubernetesClient client, MigrationJobs jobs, MigrationLimits limits) {
         this.client = client;
         this.jobs = jobs;
+        this.limits = limits;
     }
 
     /**
      * What was seen.
      *
      * @param facts to decide by
-     * @param target the backend, if it exists
+     * @param ends where the blobs come from and go
      * @param deployment the workload, if it was needed and exists
      * @param speaker the running stage's pod, if there is one: its log says how far it is
      */
     record Seen(
             MigrationFacts facts,
-            Optional<BlobstoreBackend> target,
+            Ends ends,
             Optional<Deployment> deployment,
             Optional<ProgressReader.Source> speaker) {
 
@@ -68,15 +70,16 @@ final class MigrationGatherer {
     /**
      * @param migration to be decided about
      * @param ownJobs its Jobs, as cached
-     * @param target its backend, as cached
+     * @param backends of its namespace, as cached
      * @param all migrations, as cached
      */
     Seen gather(
             BlobMigration migration,
             List<Job> ownJobs,
-            Optional<BlobstoreBackend> target,
+            List<BlobstoreBackend> backends,
             Stream<BlobMigration> all,
             Instant now) {
+        Ends ends = Ends.of(migration.getSpec(), backends);
         StageLedger ledger = StageLedgers.of(migration);
         Optional<Entry> running = ledger.running();
         Optional<Job> job = running.flatMap(entry -> job(migration, entry, ownJobs));
@@ -93,16 +96,21 @@ final class MigrationGatherer {
                 run,
                 pods.stream().anyMatch(MigrationGatherer::isAlive),
                 stray(migration, running, ownJobs),
-                target(migration, target),
+                place(migration, migration.getSpec().from(), ends.source(), backends),
+                place(migration, migration.getSpec().to(), ends.target(), backends),
+                works
+                        && running.filter(entry -> MigrationJobs.hasLimits(entry.stage()))
+                                .isPresent()
+                        && limits.differ(migration),
                 works
                         ? new Workload.Usable(migration.getSpec().workload().name())
-                        : workload(migration, target, deployment),
+                        : workload(migration, ends, deployment),
                 rival(migration, ledger, all),
                 conditions(migration).byType(),
                 now);
         return new Seen(
                 facts,
-                target,
+                ends,
                 deployment,
                 works
                         ? job.flatMap(
@@ -146,13 +154,12 @@ final class MigrationGatherer {
                 .get());
     }
 
-    private Workload workload(
-            BlobMigration migration, Optional<BlobstoreBackend> target, Optional<Deployment> deployment) {
+    private Workload workload(BlobMigration migration, Ends ends, Optional<Deployment> deployment) {
         String name = migration.getSpec().workload().name();
         if (deployment.isEmpty()) {
             return new Workload.Missing(name);
         }
-        return switch (jobs.of(migration, target, deployment.get(), Stage.PLAN, 1)) {
+        return switch (jobs.of(migration, ends, deployment.get(), Stage.PLAN, 1)) {
             case StageJob.Built built -> new Workload.Usable(name);
             case StageJob.Refused refused -> new Workload.Unusable(name, refused.reason(), refused.message());
         };
@@ -164,7 +171,7 @@ final class MigrationGatherer {
                 spec.suspend(),
                 spec.cancel(),
                 spec.sourceCleanup().policy() == CleanupPolicy.DELETE,
-                spec.vacuum().mode() != VacuumMode.NONE,
+                MigrationJobs.vacuums(spec),
                 spec.vacuum().mode() == VacuumMode.FULL);
     }
 
@@ -175,19 +182,40 @@ final class MigrationGatherer {
                         migration.getMetadata().getGeneration());
     }
 
-    private static Target target(BlobMigration migration, Optional<BlobstoreBackend> target) {
-        return target.<Target>map(MigrationGatherer::present)
-                .orElseGet(() -> new Target.Missing(migration.getSpec().to()));
+    private static Place place(
+            BlobMigration migration, String name, Optional<BlobstoreBackend> backend, List<BlobstoreBackend> backends) {
+        if (name.equals(Ends.DATABASE)) {
+            return new Place.Database(defaultElsewhere(migration, backends));
+        }
+        return backend.<Place>map(MigrationGatherer::present).orElseGet(() -> new Place.Missing(name));
     }
 
-    private static Target present(BlobstoreBackend backend) {
-        Optional<BlobstoreBackendStatus> status = Optional.ofNullable(backend.getStatus());
-        boolean isDefault = status.map(BlobstoreBackendStatus::defaultState)
+    /** The backend that is the workload's default, or becomes it as soon as it can. */
+    private static Optional<String> defaultElsewhere(BlobMigration migration, List<BlobstoreBackend> backends) {
+        return backends.stream()
+                .filter(backend -> backend.getSpec()
+                        .workload()
+                        .name()
+                        .equals(migration.getSpec().workload().name()))
+                .filter(backend ->
+                        isDefault(backend) || (backend.getSpec().isDefault() && !backend.isMarkedForDeletion()))
+                .map(backend -> backend.getMetadata().getName())
+                .min(Comparator.naturalOrder());
+    }
+
+    private static boolean isDefault(BlobstoreBackend backend) {
+        return Optional.ofNullable(backend.getStatus())
+                .map(BlobstoreBackendStatus::defaultState)
                 .map(BlobstoreBackendStatus.DefaultState::actual)
                 .orElse(false);
+    }
+
+    private static Place present(BlobstoreBackend backend) {
+        Optional<BlobstoreBackendStatus> status = Optional.ofNullable(backend.getStatus());
+        boolean isDefault = isDefault(backend);
         WrittenConditions known = new WrittenConditions(
                 status.map(BlobstoreBackendStatus::conditions).orElse(null));
-        return new Target.Present(
+        return new Place.Backend(
                 backend.getMetadata().getName(),
                 backend.getSpec().workload().name(),
                 backend.isMarkedForDeletion(),

@@ -10,11 +10,12 @@ import io.flynn.blobstore.api.v1alpha1.BlobMigration;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.CleanupPolicy;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.VacuumMode;
-import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.Verification;
 import io.flynn.blobstore.decide.Stage;
 import java.net.HttpURLConnection;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -36,18 +37,20 @@ final class MigrationJobs {
     }
 
     /** What runs {@code stage}, or why nothing can. */
-    StageJob of(
-            BlobMigration migration, Optional<BlobstoreBackend> target, Deployment workload, Stage stage, int attempt) {
+    StageJob of(BlobMigration migration, Ends ends, Deployment workload, Stage stage, int attempt) {
         BlobMigrationSpec spec = migration.getSpec();
         return StageJob.of(new StageJob.Request(
                 migration,
                 Labels.MIGRATION,
                 stage,
                 attempt,
-                arguments(migration, target, stage),
+                arguments(migration, ends, stage),
                 List.of(),
+                hasLimits(stage)
+                        ? Optional.of(MigrationLimits.name(migration.getMetadata().getUid()))
+                        : Optional.empty(),
                 workload,
-                target.map(backend -> backend.getSpec().workload().container()),
+                ends.container(),
                 spec.podTemplate(),
                 image,
                 stage == Stage.PLAN ? PLAN_DEADLINE : DEADLINE,
@@ -55,61 +58,85 @@ final class MigrationJobs {
                 Duration.ofSeconds(spec.ttlSecondsAfterFinished())));
     }
 
-    private static List<String> arguments(BlobMigration migration, Optional<BlobstoreBackend> target, Stage stage) {
+    /** Whether it copies or reads as many blobs and bytes at once as it is told. */
+    static boolean hasLimits(Stage stage) {
+        return switch (stage) {
+            case COPY, VERIFY, CLEAN -> true;
+            case PROBE, PLAN, VACUUM -> false;
+        };
+    }
+
+    private static List<String> arguments(BlobMigration migration, Ends ends, Stage stage) {
         BlobMigrationSpec spec = migration.getSpec();
-        String to = target.map(BlobstoreBackend::backendName).orElseGet(spec::to);
-        boolean retain = spec.sourceCleanup().policy() == CleanupPolicy.RETAIN;
         List<String> arguments = new ArrayList<>(List.of(
                 "--migration",
                 migration.getMetadata().getUid(),
                 "--name",
                 migration.getMetadata().getNamespace() + "/"
                         + migration.getMetadata().getName()));
+        if (stage == Stage.VACUUM) {
+            Collections.addAll(
+                    arguments,
+                    "--mode",
+                    word(spec.vacuum().mode()),
+                    "--lock-timeout",
+                    spec.vacuum().lockTimeout());
+            return arguments;
+        }
+        Collections.addAll(arguments, "--from", ends.from(), "--to", ends.to());
+        arguments.addAll(filter(spec.filter()));
+        if (hasLimits(stage)) {
+            Collections.addAll(
+                    arguments,
+                    "--concurrency",
+                    spec.concurrencyPerPod().toString(),
+                    "--limits",
+                    MigrationLimits.DIRECTORY + "/" + MigrationLimits.FILE);
+        }
         arguments.addAll(
                 switch (stage) {
                     case PLAN ->
                         List.of(
-                                "--from",
-                                spec.from(),
-                                "--to",
-                                to,
                                 "--cleanup",
                                 word(spec.sourceCleanup().policy()),
                                 "--vacuum",
-                                // Without clean-up there is nothing to vacuum, so no right to do it is asked for.
-                                word(retain ? VacuumMode.NONE : spec.vacuum().mode()));
+                                // What isn't to be vacuumed asks for no right to do it.
+                                word(vacuums(spec) ? spec.vacuum().mode() : VacuumMode.NONE));
                     case COPY ->
                         List.of(
-                                "--from",
-                                spec.from(),
-                                "--to",
-                                to,
-                                "--concurrency",
-                                spec.concurrencyPerPod().toString(),
                                 "--retries",
-                                spec.failurePolicy().perBlobRetries().toString());
-                    case VERIFY ->
-                        List.of(
-                                "--from",
-                                spec.from(),
-                                "--to",
-                                to,
-                                "--concurrency",
-                                spec.concurrencyPerPod().toString());
-                    case CLEAN ->
-                        List.of(
-                                "--to",
-                                to,
-                                "--concurrency",
-                                spec.concurrencyPerPod().toString());
-                    case VACUUM ->
-                        List.of(
-                                "--mode",
-                                word(spec.vacuum().mode()),
-                                "--lock-timeout",
-                                spec.vacuum().lockTimeout());
-                    case PROBE -> throw new IllegalArgumentException("a migration has no probe stage");
+                                spec.failurePolicy().perBlobRetries().toString(),
+                                "--verification",
+                                word(spec.verification()),
+                                "--cleanup",
+                                word(spec.sourceCleanup().policy()));
+                    case VERIFY, CLEAN -> List.of();
+                    case VACUUM, PROBE -> throw new IllegalArgumentException("no arguments for " + stage);
                 });
+        return arguments;
+    }
+
+    /** Without clean-up nothing is freed, and a bucket needs no vacuum. */
+    static boolean vacuums(BlobMigrationSpec spec) {
+        return spec.vacuum().mode() != VacuumMode.NONE
+                && spec.sourceCleanup().policy() == CleanupPolicy.DELETE
+                && spec.from().equals(Ends.DATABASE);
+    }
+
+    private static List<String> filter(BlobMigrationSpec.Filter filter) {
+        List<String> arguments = new ArrayList<>();
+        if (!filter.prefix().isEmpty()) {
+            Collections.addAll(arguments, "--prefix", filter.prefix());
+        }
+        if (!filter.minSize().isEmpty()) {
+            Collections.addAll(arguments, "--min-size", Long.toString(SpecBytes.of(filter.minSize())));
+        }
+        if (!filter.maxSize().isEmpty()) {
+            Collections.addAll(arguments, "--max-size", Long.toString(SpecBytes.of(filter.maxSize())));
+        }
+        if (!filter.updatedBefore().isEmpty()) {
+            Collections.addAll(arguments, "--updated-before", filter.updatedBefore());
+        }
         return arguments;
     }
 
@@ -118,6 +145,13 @@ final class MigrationJobs {
         return switch (policy) {
             case DELETE -> "Delete";
             case RETAIN -> "Retain";
+        };
+    }
+
+    private static String word(Verification verification) {
+        return switch (verification) {
+            case READ_BACK -> "ReadBack";
+            case STORE_CHECKSUM -> "StoreChecksum";
         };
     }
 

@@ -49,13 +49,14 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
 
     static final String FIELD_MANAGER = "blobstore-operator";
 
-    private static final String BY_TARGET = "by-target";
+    private static final String BY_BACKEND = "by-backend";
 
     /** The newer version is on its way through the watch. */
     private static final Duration CONFLICT = Duration.ofSeconds(1);
 
     private final InstantSource clock;
     private final MigrationJobs jobs;
+    private final MigrationLimits limits;
     private final MigrationGatherer gatherer;
     private final ProgressReader progress;
     private final SimpleInboundEventSource<BlobMigration> news = new SimpleInboundEventSource<>("progress");
@@ -63,7 +64,8 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
     public MigrationReconciler(KubernetesClient client, PodImage image, InstantSource clock) {
         this.clock = clock;
         jobs = new MigrationJobs(client, image);
-        gatherer = new MigrationGatherer(client, jobs);
+        limits = new MigrationLimits(client);
+        gatherer = new MigrationGatherer(client, jobs, limits);
         progress = new ProgressReader(client, clock);
     }
 
@@ -72,15 +74,15 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         var ownJobs = InformerEventSourceConfiguration.from(Job.class, BlobMigration.class)
                 .withLabelSelector(Labels.MIGRATION)
                 .build();
-        context.getPrimaryCache().addIndexer(BY_TARGET, migration -> List.of(key(target(migration))));
-        var targets = InformerEventSourceConfiguration.from(BlobstoreBackend.class, BlobMigration.class)
+        context.getPrimaryCache().addIndexer(BY_BACKEND, migration -> ends(migration).stream().map(MigrationReconciler::key).toList());
+        var backends = InformerEventSourceConfiguration.from(BlobstoreBackend.class, BlobMigration.class)
                 .withSecondaryToPrimaryMapper(backend ->
-                        context.getPrimaryCache().byIndex(BY_TARGET, key(ResourceID.fromResource(backend))).stream()
+                        context.getPrimaryCache().byIndex(BY_BACKEND, key(ResourceID.fromResource(backend))).stream()
                                 .map(ResourceID::fromResource)
                                 .collect(Collectors.toSet()))
-                .withPrimaryToSecondaryMapper((BlobMigration migration) -> Set.of(target(migration)))
+                .withPrimaryToSecondaryMapper(MigrationReconciler::ends)
                 .build();
-        return List.of(new InformerEventSource<>(ownJobs, context), new InformerEventSource<>(targets, context), news);
+        return List.of(new InformerEventSource<>(ownJobs, context), new InformerEventSource<>(backends, context), news);
     }
 
     @Override
@@ -89,7 +91,7 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         Seen seen = gatherer.gather(
                 migration,
                 context.getSecondaryResourcesAsStream(Job.class).toList(),
-                context.getSecondaryResource(BlobstoreBackend.class),
+                context.getSecondaryResourcesAsStream(BlobstoreBackend.class).toList(),
                 context.getPrimaryCache().list(),
                 now);
         MigrationDecision decision = MigrationDecision.decide(seen.facts());
@@ -174,6 +176,10 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         return switch (action) {
             case Action.Nothing nothing -> Optional.empty();
             case Action.Start start -> start(start, migration, seen);
+            case Action.Limit limit -> {
+                limits.write(migration);
+                yield Optional.empty();
+            }
             case Action.Stop stop -> {
                 jobs.stop(migration, stop.stage(), stop.attempt());
                 yield Optional.empty();
@@ -183,8 +189,13 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
 
     private Optional<String> start(Action.Start start, BlobMigration migration, Seen seen) {
         return seen.deployment().flatMap(workload -> switch (jobs.of(
-                migration, seen.target(), workload, start.stage(), start.attempt())) {
-            case StageJob.Built built -> jobs.create(migration, built.job());
+                migration, seen.ends(), workload, start.stage(), start.attempt())) {
+            case StageJob.Built built -> {
+                if (MigrationJobs.hasLimits(start.stage())) {
+                    limits.write(migration);
+                }
+                yield jobs.create(migration, built.job());
+            }
             case StageJob.Refused refused -> Optional.of(refused.message());
         });
     }

@@ -23,7 +23,7 @@ import io.flynn.blobstore.decide.MigrationDecision.Action.Nothing;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Start;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Stop;
 import io.flynn.blobstore.decide.MigrationFacts.Spec;
-import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Place;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.Migrations.Given;
 import io.flynn.blobstore.decide.StageLedger.State;
@@ -473,7 +473,7 @@ class MigrationDecisionTest {
             // the target
             new Case(
                     "target missing",
-                    at(PLAN).target(new Target.Missing("s3main")),
+                    at(PLAN).target(new Place.Missing("s3main")),
                     new Nothing(),
                     "Reconciling",
                     "BackendNotFound",
@@ -510,7 +510,7 @@ class MigrationDecisionTest {
                     "target leaves, and new blobs go elsewhere already",
                     running(COPY)
                             .works()
-                            .target(new Target.Present("s3main", "blobstore", true, false, true, false, "")),
+                            .target(new Place.Backend("s3main", "blobstore", true, false, true, false, "")),
                     new Stop(COPY, 1),
                     "Reconciling",
                     "TargetNotDefault",
@@ -771,12 +771,12 @@ class MigrationDecisionTest {
         return running(stage).run(new StageRun.Lost("its pod is gone"));
     }
 
-    private static Target leaving() {
-        return new Target.Present("s3main", "blobstore", true, false, true, true, "InUse: BlobMigration uses it");
+    private static Place leaving() {
+        return new Place.Backend("s3main", "blobstore", true, false, true, true, "InUse: BlobMigration uses it");
     }
 
-    private static Target foreign() {
-        return new Target.Present("s3main", "other", false, true, true, true, "Ready");
+    private static Place foreign() {
+        return new Place.Backend("s3main", "other", false, true, true, true, "Ready");
     }
 
     private static Workload ambiguous() {

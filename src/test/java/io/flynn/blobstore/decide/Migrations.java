@@ -4,7 +4,7 @@ import static java.util.stream.Collectors.toMap;
 
 import io.flynn.blobstore.decide.MigrationFacts.Attempt;
 import io.flynn.blobstore.decide.MigrationFacts.Spec;
-import io.flynn.blobstore.decide.MigrationFacts.Target;
+import io.flynn.blobstore.decide.MigrationFacts.Place;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.StageLedger.Entry;
 import io.flynn.blobstore.decide.StageLedger.State;
@@ -27,12 +27,12 @@ final class Migrations {
     static final Spec NO_VACUUM = new Spec(false, false, false, true, false, false);
     static final Spec FULL_VACUUM = new Spec(false, false, false, true, true, true);
 
-    static final Target.Present TARGET = target(true, true, true);
+    static final Place.Backend TARGET = target(true, true, true);
 
     private Migrations() {}
 
-    static Target.Present target(boolean ready, boolean configured, boolean isDefault) {
-        return new Target.Present(
+    static Place.Backend target(boolean ready, boolean configured, boolean isDefault) {
+        return new Place.Backend(
                 "s3main",
                 "blobstore",
                 false,
@@ -51,7 +51,9 @@ final class Migrations {
                 Optional.empty(),
                 false,
                 Optional.empty(),
+                new Place.Database(Optional.of("s3main")),
                 TARGET,
+                false,
                 new Workload.Usable("blobstore"),
                 Optional.empty(),
                 Map.of(),
@@ -93,22 +95,24 @@ final class Migrations {
             Optional<StageRun> run,
             boolean podsAlive,
             Optional<Attempt> stray,
-            Target target,
+            Place source,
+            Place target,
+            boolean limitsDiffer,
             Workload workload,
             Optional<String> rival,
             Map<String, Condition> before,
             Instant now) {
 
         Given ledger(StageLedger next) {
-            return new Given(next, spec, specChanged, run, podsAlive, stray, target, workload, rival, before, now);
+            return new Given(next, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
         }
 
         Given spec(Spec next) {
-            return new Given(ledger, next, specChanged, run, podsAlive, stray, target, workload, rival, before, now);
+            return new Given(ledger, next, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
         }
 
         Given changed() {
-            return new Given(ledger, spec, true, run, podsAlive, stray, target, workload, rival, before, now);
+            return new Given(ledger, spec, true, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
         }
 
         Given run(StageRun next) {
@@ -119,7 +123,9 @@ final class Migrations {
                     Optional.of(next),
                     podsAlive,
                     stray,
+                    source,
                     target,
+                    limitsDiffer,
                     workload,
                     rival,
                     before,
@@ -135,7 +141,7 @@ final class Migrations {
         }
 
         Given podsAlive(boolean next) {
-            return new Given(ledger, spec, specChanged, run, next, stray, target, workload, rival, before, now);
+            return new Given(ledger, spec, specChanged, run, next, stray, source, target, limitsDiffer, workload, rival, before, now);
         }
 
         Given stray(Stage stage, int attempt) {
@@ -146,29 +152,31 @@ final class Migrations {
                     run,
                     podsAlive,
                     Optional.of(new Attempt(stage, attempt)),
+                    source,
                     target,
+                    limitsDiffer,
                     workload,
                     rival,
                     before,
                     now);
         }
 
-        Given target(Target next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, stray, next, workload, rival, before, now);
+        Given target(Place next) {
+            return new Given(ledger, spec, specChanged, run, podsAlive, stray, source, next, limitsDiffer, workload, rival, before, now);
         }
 
         Given workload(Workload next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, stray, target, next, rival, before, now);
+            return new Given(ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, next, rival, before, now);
         }
 
         Given rival(String next) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, stray, target, workload, Optional.of(next), before, now);
+                    ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, Optional.of(next), before, now);
         }
 
         Given after(Duration time) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, stray, target, workload, rival, before, now.plus(time));
+                    ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now.plus(time));
         }
 
         /** What is given when {@code decision} was carried out: its ledger and conditions are remembered, and no Job is there. */
@@ -180,7 +188,9 @@ final class Migrations {
                     Optional.empty(),
                     false,
                     Optional.empty(),
+                    source,
                     target,
+                    limitsDiffer,
                     workload,
                     rival,
                     decision.conditions().stream().collect(toMap(Condition::type, condition -> condition)),
@@ -189,7 +199,7 @@ final class Migrations {
 
         MigrationFacts facts() {
             return new MigrationFacts(
-                    spec, specChanged, ledger, run, podsAlive, stray, target, workload, rival, before, now);
+                    spec, specChanged, ledger, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
         }
 
         MigrationDecision decide() {

@@ -57,8 +57,32 @@ public record BlobMigrationSpec(
                 message = "spec.cancel can't be taken back: make another BlobMigration to go on")
         Boolean cancel,
 
-        @JsonPropertyDescription("Blobs in flight in the pod.") @Default("8") @Min(1) @Max(64)
+        @JsonPropertyDescription("Which blobs are moved: all, unless something is given here. It can't change.")
+        @Default("{}")
+        @ValidationRule(value = "self == oldSelf", message = "spec.filter can't change: make another BlobMigration")
+        Filter filter,
+
+        @JsonPropertyDescription(
+                "How a copy is proven before its row points at it. ReadBack: it is read back whole. StoreChecksum: by the"
+                        + " store's own checksums where it is seen to check them, else as ReadBack. Every object is read"
+                        + " whole once more before the migration is Verified, either way.")
+        @Default("ReadBack")
+        Verification verification,
+
+        @JsonPropertyDescription(
+                "Blobs in flight in the pod. A change reaches a pod that runs within two minutes.")
+        @Default("8")
+        @Min(1)
+        @Max(64)
         Integer concurrencyPerPod,
+
+        @JsonPropertyDescription(
+                "Bytes a second at which blobs are copied, as 50Mi; 0 for no limit. A change reaches a pod that runs"
+                        + " within two minutes.")
+        @Default("0")
+        @Size(max = 17)
+        @Pattern(Patterns.BYTES)
+        String bandwidthLimit,
 
         @JsonPropertyDescription("What becomes of the large objects once the blobs are verified.") @Default("{}")
         SourceCleanup sourceCleanup,
@@ -83,6 +107,9 @@ public record BlobMigrationSpec(
         mode = mode == null ? Mode.RUN : mode;
         suspend = suspend == null ? Boolean.FALSE : suspend;
         cancel = cancel == null ? Boolean.FALSE : cancel;
+        filter = filter == null ? Filter.ALL : filter;
+        verification = verification == null ? Verification.READ_BACK : verification;
+        bandwidthLimit = bandwidthLimit == null ? "0" : bandwidthLimit;
         concurrencyPerPod = concurrencyPerPod == null ? Integer.valueOf(8) : concurrencyPerPod;
         sourceCleanup = sourceCleanup == null ? new SourceCleanup(CleanupPolicy.DELETE) : sourceCleanup;
         vacuum = vacuum == null ? new Vacuum(VacuumMode.AUTO, "5s") : vacuum;
@@ -96,6 +123,13 @@ public record BlobMigrationSpec(
         RUN,
         @JsonProperty("Plan")
         PLAN
+    }
+
+    public enum Verification {
+        @JsonProperty("ReadBack")
+        READ_BACK,
+        @JsonProperty("StoreChecksum")
+        STORE_CHECKSUM
     }
 
     public enum CleanupPolicy {
@@ -126,6 +160,45 @@ public record BlobMigrationSpec(
                     value = "self == oldSelf",
                     message = "spec.workload.name can't change: make another BlobMigration for another Deployment")
             String name) {}
+
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Filter(
+            @JsonPropertyDescription("Only blobs whose names begin with this, byte for byte, as /app/. No pattern.")
+            @Default("")
+            @Size(max = 1024)
+            String prefix,
+
+            @JsonPropertyDescription("Only blobs of at least so many bytes, as 1Mi; empty for any.")
+            @Default("")
+            @Size(max = 17)
+            @Pattern(Patterns.BYTES_OR_NONE)
+            String minSize,
+
+            @JsonPropertyDescription("Only blobs of at most so many bytes, as 1Gi; empty for any.")
+            @Default("")
+            @Size(max = 17)
+            @Pattern(Patterns.BYTES_OR_NONE)
+            String maxSize,
+
+            @JsonPropertyDescription(
+                    "Only blobs that were last written before this time, as 2026-01-31T00:00:00Z; empty for any.")
+            @Default("")
+            @Size(max = 20)
+            @Pattern(Patterns.TIME_OR_NONE)
+            @ValidationRule(
+                    value = "self == '' || timestamp(self) > timestamp('1970-01-01T00:00:00Z')",
+                    message = "spec.filter.updatedBefore is no time: write one as 2026-01-31T00:00:00Z")
+            String updatedBefore) {
+
+        public static final Filter ALL = new Filter("", "", "", "");
+
+        public Filter {
+            prefix = prefix == null ? "" : prefix;
+            minSize = minSize == null ? "" : minSize;
+            maxSize = maxSize == null ? "" : maxSize;
+            updatedBefore = updatedBefore == null ? "" : updatedBefore;
+        }
+    }
 
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record SourceCleanup(

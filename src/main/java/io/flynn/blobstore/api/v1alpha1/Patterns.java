@@ -25,5 +25,14 @@ final class Patterns {
     /** One number, one unit: what Go, Java and PostgreSQL all read alike. */
     static final String DURATION = "^[1-9][0-9]{0,4}(s|m|h)$";
 
+    /** A number and one of Kubernetes' binary units, or none. */
+    static final String BYTES = "^(0|[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti)?)$";
+
+    static final String BYTES_OR_NONE = "^(0|[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti)?)?$";
+
+    /** In UTC (RFC 3339). */
+    static final String TIME_OR_NONE =
+            "^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$";
+
     private Patterns() {}
 }

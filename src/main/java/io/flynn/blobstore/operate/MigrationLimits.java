@@ -1,0 +1,83 @@
+package io.flynn.blobstore.operate;
+
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
+import io.fabric8.kubernetes.api.model.OwnerReferenceBuilder;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
+import io.flynn.blobstore.api.v1alpha1.BlobMigration;
+import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What a migration's pods are told while they run: a ConfigMap that is mounted in them. The kubelet brings a change to them
+ * within two minutes; nothing is restarted.
+ */
+final class MigrationLimits {
+
+    /** Where the pods find it; nobody else's paths begin so. */
+    static final String DIRECTORY = "/etc/blobstore-limits";
+
+    static final String FILE = "limits";
+
+    private final KubernetesClient client;
+
+    MigrationLimits(KubernetesClient client) {
+        this.client = client;
+    }
+
+    static String name(String uid) {
+        return uid + "-limits";
+    }
+
+    /** Whether the pods are told something else than the spec has; asks the API server. */
+    boolean differ(BlobMigration migration) {
+        ConfigMap live = client.configMaps()
+                .inNamespace(migration.getMetadata().getNamespace())
+                .withName(name(migration.getMetadata().getUid()))
+                .get();
+        return !Optional.ofNullable(live).map(ConfigMap::getData).equals(Optional.of(data(migration.getSpec())));
+    }
+
+    /** Tells the pods, those to come and those that run, what the spec has now. */
+    void write(BlobMigration migration) {
+        client.resource(of(migration))
+                .patch(new PatchContext.Builder()
+                        .withPatchType(PatchType.SERVER_SIDE_APPLY)
+                        .withForce(true)
+                        .withFieldManager(MigrationReconciler.FIELD_MANAGER)
+                        .build());
+    }
+
+    static ConfigMap of(BlobMigration migration) {
+        String uid = migration.getMetadata().getUid();
+        return new ConfigMapBuilder()
+                .withNewMetadata()
+                .withName(name(uid))
+                .withNamespace(migration.getMetadata().getNamespace())
+                .withLabels(Map.of(
+                        Labels.MANAGED_BY,
+                        Labels.OPERATOR,
+                        Labels.MIGRATION,
+                        Labels.value(migration.getMetadata().getName())))
+                .withOwnerReferences(new OwnerReferenceBuilder()
+                        .withApiVersion(migration.getApiVersion())
+                        .withKind(migration.getKind())
+                        .withName(migration.getMetadata().getName())
+                        .withUid(uid)
+                        .withController(true)
+                        .build())
+                .endMetadata()
+                .withData(data(migration.getSpec()))
+                .build();
+    }
+
+    private static Map<String, String> data(BlobMigrationSpec spec) {
+        return Map.of(
+                FILE,
+                "concurrency=%d\nbytesPerSecond=%d\n"
+                        .formatted(spec.concurrencyPerPod(), SpecBytes.of(spec.bandwidthLimit())));
+    }
+}
