@@ -391,7 +391,10 @@ public record MigrationDecision(
             return run instanceof StageRun.Running running
                     ? at(
                             facts.limitsDiffer() ? new Action.Limit() : NOTHING,
-                            Standing.RECONCILING, running.reason(), running.message(), WATCH)
+                            Standing.RECONCILING,
+                            running.reason(),
+                            running.message(),
+                            WATCH)
                     : waiting(WATCH);
         }
 

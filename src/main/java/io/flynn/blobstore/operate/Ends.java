@@ -36,7 +36,8 @@ record Ends(Optional<BlobstoreBackend> source, Optional<BlobstoreBackend> target
     Optional<String> container() {
         return Stream.of(target, source)
                 .flatMap(Optional::stream)
-                .flatMap(backend -> Optional.ofNullable(backend.getSpec().workload().container()).stream())
+                .flatMap(backend ->
+                        Optional.ofNullable(backend.getSpec().workload().container()).stream())
                 .findFirst();
     }
 

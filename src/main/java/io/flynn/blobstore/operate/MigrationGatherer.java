@@ -14,8 +14,8 @@ import io.flynn.blobstore.api.v1alpha1.BlobstoreBackend;
 import io.flynn.blobstore.api.v1alpha1.BlobstoreBackendStatus;
 import io.flynn.blobstore.decide.MigrationFacts;
 import io.flynn.blobstore.decide.MigrationFacts.Attempt;
-import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Place;
+import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationTurn;
 import io.flynn.blobstore.decide.MigrationTurn.Contender;
@@ -53,10 +53,7 @@ final class MigrationGatherer {
      * @param speaker the running stage's pod, if there is one: its log says how far it is
      */
     record Seen(
-            MigrationFacts facts,
-            Ends ends,
-            Optional<Deployment> deployment,
-            Optional<ProgressReader.Source> speaker) {
+            MigrationFacts facts, Ends ends, Optional<Deployment> deployment, Optional<ProgressReader.Source> speaker) {
 
         /** Of the attempt that is over, if one was seen to be. */
         Optional<StageReport> report() {
@@ -70,7 +67,7 @@ final class MigrationGatherer {
     /**
      * @param migration to be decided about
      * @param ownJobs its Jobs, as cached
-     * @param backends of its namespace, as cached
+     * @param backends those that it names, as cached
      * @param all migrations, as cached
      */
     Seen gather(
@@ -96,8 +93,8 @@ final class MigrationGatherer {
                 run,
                 pods.stream().anyMatch(MigrationGatherer::isAlive),
                 stray(migration, running, ownJobs),
-                place(migration, migration.getSpec().from(), ends.source(), backends),
-                place(migration, migration.getSpec().to(), ends.target(), backends),
+                source(ends),
+                target(migration, ends),
                 works
                         && running.filter(entry -> MigrationJobs.hasLimits(entry.stage()))
                                 .isPresent()
@@ -182,17 +179,30 @@ final class MigrationGatherer {
                         migration.getMetadata().getGeneration());
     }
 
-    private static Place place(
-            BlobMigration migration, String name, Optional<BlobstoreBackend> backend, List<BlobstoreBackend> backends) {
-        if (name.equals(Ends.DATABASE)) {
-            return new Place.Database(defaultElsewhere(migration, backends));
-        }
-        return backend.<Place>map(MigrationGatherer::present).orElseGet(() -> new Place.Missing(name));
+    private static Place source(Ends ends) {
+        return ends.spec().from().equals(Ends.DATABASE)
+                ? new Place.Database(Optional.empty())
+                : backend(ends.source(), ends.spec().from());
+    }
+
+    private Place target(BlobMigration migration, Ends ends) {
+        return ends.spec().to().equals(Ends.DATABASE)
+                ? new Place.Database(defaultElsewhere(migration))
+                : backend(ends.target(), ends.spec().to());
+    }
+
+    private static Place backend(Optional<BlobstoreBackend> backend, String name) {
+        return backend.map(MigrationGatherer::present).orElseGet(() -> new Place.Missing(name));
     }
 
     /** The backend that is the workload's default, or becomes it as soon as it can. */
-    private static Optional<String> defaultElsewhere(BlobMigration migration, List<BlobstoreBackend> backends) {
-        return backends.stream()
+    private Optional<String> defaultElsewhere(BlobMigration migration) {
+        return client
+                .resources(BlobstoreBackend.class)
+                .inNamespace(migration.getMetadata().getNamespace())
+                .list()
+                .getItems()
+                .stream()
                 .filter(backend -> backend.getSpec()
                         .workload()
                         .name()

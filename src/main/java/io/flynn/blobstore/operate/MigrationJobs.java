@@ -47,7 +47,8 @@ final class MigrationJobs {
                 arguments(migration, ends, stage),
                 List.of(),
                 hasLimits(stage)
-                        ? Optional.of(MigrationLimits.name(migration.getMetadata().getUid()))
+                        ? Optional.of(
+                                MigrationLimits.name(migration.getMetadata().getUid()))
                         : Optional.empty(),
                 workload,
                 ends.container(),

@@ -35,6 +35,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Brings migrations to their end: sees, decides, writes the status, acts, in that order and one step at a time.
@@ -74,7 +75,12 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         var ownJobs = InformerEventSourceConfiguration.from(Job.class, BlobMigration.class)
                 .withLabelSelector(Labels.MIGRATION)
                 .build();
-        context.getPrimaryCache().addIndexer(BY_BACKEND, migration -> ends(migration).stream().map(MigrationReconciler::key).toList());
+        context.getPrimaryCache()
+                .addIndexer(
+                        BY_BACKEND,
+                        migration -> ends(migration).stream()
+                                .map(MigrationReconciler::key)
+                                .toList());
         var backends = InformerEventSourceConfiguration.from(BlobstoreBackend.class, BlobMigration.class)
                 .withSecondaryToPrimaryMapper(backend ->
                         context.getPrimaryCache().byIndex(BY_BACKEND, key(ResourceID.fromResource(backend))).stream()
@@ -221,11 +227,14 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         return Optional.of(status.withConditions(conditions, message));
     }
 
-    private static ResourceID target(BlobMigration migration) {
-        return new ResourceID(migration.getSpec().to(), migration.getMetadata().getNamespace());
+    /** The backends that it may name; one of these names is the database's, and no backend's. */
+    private static Set<ResourceID> ends(BlobMigration migration) {
+        return Stream.of(migration.getSpec().from(), migration.getSpec().to())
+                .map(name -> new ResourceID(name, migration.getMetadata().getNamespace()))
+                .collect(Collectors.toSet());
     }
 
-    private static String key(ResourceID target) {
-        return "%s/%s".formatted(target.getNamespace().orElse(""), target.getName());
+    private static String key(ResourceID backend) {
+        return "%s/%s".formatted(backend.getNamespace().orElse(""), backend.getName());
     }
 }

@@ -72,6 +72,7 @@ final class ProbeJob {
                 probe.inventoryOnly()
                         ? List.of()
                         : environment(owner.getSpec().credentials().secretRef(), fields, settings),
+                Optional.empty(),
                 probe.inventoryOnly() ? without(fields.variables(), workload) : workload,
                 Optional.ofNullable(owner.getSpec().workload().container()),
                 owner.getSpec().podTemplate(),

@@ -60,6 +60,7 @@ public sealed interface StageJob {
      * @param attempt counted from 1; each has a Job of its own
      * @param arguments after {@code worker STAGE}; never a secret
      * @param environment ours, appended to the workload's, literal
+     * @param limits the ConfigMap with what the worker is told while it runs, if it is told anything
      * @param workload whose environment is used
      * @param container of the workload; empty when it has only one
      * @param template of the custom resource
@@ -75,6 +76,7 @@ public sealed interface StageJob {
             int attempt,
             List<String> arguments,
             List<EnvVar> environment,
+            Optional<String> limits,
             Deployment workload,
             Optional<String> container,
             PodTemplate template,
@@ -93,6 +95,9 @@ public sealed interface StageJob {
     long TERMINATION_GRACE_SECONDS = 45;
 
     String TMP = "/tmp";
+
+    /** The volume's name, unless the workload has one of that name. */
+    String LIMITS = "limits";
 
     /** The name under which a stage's attempt is found again: one uid, one stage, one attempt, one Job. At most 54 characters. */
     static String name(String uid, Stage stage, int attempt) {
@@ -279,7 +284,7 @@ public sealed interface StageJob {
                 .withDnsPolicy(workload.getDnsPolicy())
                 .withDnsConfig(workload.getDnsConfig())
                 .withHostAliases(workload.getHostAliases())
-                .withVolumes(withTmp(volumes))
+                .withVolumes(withOurs(request, volumes))
                 .withContainers(worker(request, container, volumes))
                 .build();
     }
@@ -311,38 +316,54 @@ public sealed interface StageJob {
                 .withEnv(WorkloadEnvironment.with(container.getEnv(), request.environment()))
                 .withResources(PodResources.of(request.template().spec().resources()))
                 .withSecurityContext(PodHardening.ofContainer())
-                .withVolumeMounts(withTmpMount(volumes))
+                .withVolumeMounts(withOurMounts(request, volumes))
                 .withTerminationMessagePath("/dev/termination-log")
                 .withTerminationMessagePolicy("File")
                 .build();
     }
 
-    private static List<Volume> withTmp(WorkloadVolumes volumes) {
+    private static List<Volume> withOurs(Request request, WorkloadVolumes volumes) {
         List<Volume> all = new ArrayList<>(volumes.volumes());
         if (!volumes.mountsAt(TMP)) {
             all.add(new VolumeBuilder()
-                    .withName(tmpName(volumes))
+                    .withName(free("tmp", volumes))
                     .withNewEmptyDir()
                     .withSizeLimit(new Quantity("128Mi"))
                     .endEmptyDir()
                     .build());
         }
+        request.limits()
+                .ifPresent(name -> all.add(new VolumeBuilder()
+                        .withName(free(LIMITS, volumes))
+                        .withNewConfigMap()
+                        .withName(name)
+                        // Without it the worker keeps to its arguments.
+                        .withOptional(true)
+                        .endConfigMap()
+                        .build()));
         return all;
     }
 
-    private static List<VolumeMount> withTmpMount(WorkloadVolumes volumes) {
+    private static List<VolumeMount> withOurMounts(Request request, WorkloadVolumes volumes) {
         List<VolumeMount> all = new ArrayList<>(volumes.mounts());
         if (!volumes.mountsAt(TMP)) {
             all.add(new VolumeMountBuilder()
-                    .withName(tmpName(volumes))
+                    .withName(free("tmp", volumes))
                     .withMountPath(TMP)
+                    .build());
+        }
+        if (request.limits().isPresent()) {
+            all.add(new VolumeMountBuilder()
+                    .withName(free(LIMITS, volumes))
+                    .withMountPath(MigrationLimits.DIRECTORY)
+                    .withReadOnly(true)
                     .build());
         }
         return all;
     }
 
-    private static String tmpName(WorkloadVolumes volumes) {
-        String name = "tmp";
+    private static String free(String wanted, WorkloadVolumes volumes) {
+        String name = wanted;
         while (volumes.names().contains(name)) {
             name = "blobstore-" + name;
         }

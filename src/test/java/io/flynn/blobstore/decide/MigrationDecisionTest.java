@@ -19,17 +19,19 @@ import static io.flynn.blobstore.decide.Stage.VERIFY;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.decide.MigrationDecision.Action;
+import io.flynn.blobstore.decide.MigrationDecision.Action.Limit;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Nothing;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Start;
 import io.flynn.blobstore.decide.MigrationDecision.Action.Stop;
-import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Place;
+import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.Migrations.Given;
 import io.flynn.blobstore.decide.StageLedger.State;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
@@ -470,6 +472,71 @@ class MigrationDecisionTest {
                     "Reconciling",
                     "AnotherMigration",
                     "Waiting"),
+            // what a pod that runs is told
+            new Case(
+                    "limits changed while it copies",
+                    running(COPY).works().limitsChanged(),
+                    new Limit(),
+                    "Reconciling",
+                    "Running",
+                    "Copying"),
+            new Case(
+                    "limits changed, and it is to be stopped",
+                    running(COPY).works().limitsChanged().spec(SUSPEND),
+                    new Stop(COPY, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Copying"),
+            // the source
+            new Case(
+                    "source missing",
+                    at(PLAN).source(new Place.Missing("s3old")),
+                    new Nothing(),
+                    "Reconciling",
+                    "BackendNotFound",
+                    "Waiting"),
+            new Case(
+                    "source not in every pod",
+                    at(PLAN).source(source("blobstore", false)),
+                    new Nothing(),
+                    "Reconciling",
+                    "SourceNotReady",
+                    "Waiting"),
+            new Case(
+                    "source taken from the pods while it copies",
+                    running(COPY).works().source(source("blobstore", false)),
+                    new Stop(COPY, 1),
+                    "Reconciling",
+                    "SourceNotReady",
+                    "Copying"),
+            new Case(
+                    "source of another workload",
+                    at(PLAN).source(source("other", true)),
+                    new Nothing(),
+                    "Stalled",
+                    "SourceOfAnotherWorkload",
+                    "Stalled"),
+            new Case(
+                    "source that leaves, and can be read",
+                    at(PLAN).source(source("blobstore", true)),
+                    new Start(PLAN, 1),
+                    "Reconciling",
+                    "Running",
+                    "Planning"),
+            new Case(
+                    "to the database, and new blobs go there",
+                    at(PLAN).source(source("blobstore", true)).target(new Place.Database(Optional.empty())),
+                    new Start(PLAN, 1),
+                    "Reconciling",
+                    "Running",
+                    "Planning"),
+            new Case(
+                    "to the database, and new blobs go elsewhere",
+                    at(PLAN).source(source("blobstore", true)).target(new Place.Database(Optional.of("s3main"))),
+                    new Nothing(),
+                    "Reconciling",
+                    "TargetNotDefault",
+                    "Waiting"),
             // the target
             new Case(
                     "target missing",
@@ -773,6 +840,11 @@ class MigrationDecisionTest {
 
     private static Place leaving() {
         return new Place.Backend("s3main", "blobstore", true, false, true, true, "InUse: BlobMigration uses it");
+    }
+
+    /** A backend that is being deleted, so that its blobs are moved away. */
+    private static Place source(String workload, boolean configured) {
+        return new Place.Backend("s3old", workload, true, false, configured, false, "InUse: 3 blobs");
     }
 
     private static Place foreign() {

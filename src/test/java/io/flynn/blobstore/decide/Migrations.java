@@ -3,8 +3,8 @@ package io.flynn.blobstore.decide;
 import static java.util.stream.Collectors.toMap;
 
 import io.flynn.blobstore.decide.MigrationFacts.Attempt;
-import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Place;
+import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.StageLedger.Entry;
 import io.flynn.blobstore.decide.StageLedger.State;
@@ -104,15 +104,54 @@ final class Migrations {
             Instant now) {
 
         Given ledger(StageLedger next) {
-            return new Given(next, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
+            return new Given(
+                    next,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given spec(Spec next) {
-            return new Given(ledger, next, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
+            return new Given(
+                    ledger,
+                    next,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given changed() {
-            return new Given(ledger, spec, true, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
+            return new Given(
+                    ledger,
+                    spec,
+                    true,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given run(StageRun next) {
@@ -141,7 +180,20 @@ final class Migrations {
         }
 
         Given podsAlive(boolean next) {
-            return new Given(ledger, spec, specChanged, run, next, stray, source, target, limitsDiffer, workload, rival, before, now);
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    next,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given stray(Stage stage, int attempt) {
@@ -161,22 +213,106 @@ final class Migrations {
                     now);
         }
 
+        Given source(Place next) {
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    next,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
+        }
+
+        Given limitsChanged() {
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    true,
+                    workload,
+                    rival,
+                    before,
+                    now);
+        }
+
         Given target(Place next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, stray, source, next, limitsDiffer, workload, rival, before, now);
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    next,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         Given workload(Workload next) {
-            return new Given(ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, next, rival, before, now);
+            return new Given(
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    next,
+                    rival,
+                    before,
+                    now);
         }
 
         Given rival(String next) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, Optional.of(next), before, now);
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    Optional.of(next),
+                    before,
+                    now);
         }
 
         Given after(Duration time) {
             return new Given(
-                    ledger, spec, specChanged, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now.plus(time));
+                    ledger,
+                    spec,
+                    specChanged,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now.plus(time));
         }
 
         /** What is given when {@code decision} was carried out: its ledger and conditions are remembered, and no Job is there. */
@@ -199,7 +335,19 @@ final class Migrations {
 
         MigrationFacts facts() {
             return new MigrationFacts(
-                    spec, specChanged, ledger, run, podsAlive, stray, source, target, limitsDiffer, workload, rival, before, now);
+                    spec,
+                    specChanged,
+                    ledger,
+                    run,
+                    podsAlive,
+                    stray,
+                    source,
+                    target,
+                    limitsDiffer,
+                    workload,
+                    rival,
+                    before,
+                    now);
         }
 
         MigrationDecision decide() {

@@ -203,6 +203,66 @@ abstract class MigrationContract {
     }
 
     @Test
+    void backIntoTheDatabaseWaitsUntilNewBlobsGoThere() {
+        migration("m", "s3main", "postgres", "");
+        soon(() -> assertThat(condition("m", "Reconciling").getReason()).isEqualTo("TargetNotDefault"));
+        assertThat(condition("m", "Reconciling").getMessage())
+                .contains("new blobs go to BlobstoreBackend s3main", "spec.default to false");
+        assertThat(node.stages()).isEmpty();
+
+        backend("s3main", true, false, false);
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        // A bucket has nothing to vacuum.
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify", "clean");
+        assertThat(arguments("m", COPY, 1)).containsSequence("--from", "s3main", "--to", "postgres");
+    }
+
+    @Test
+    void betweenBucketsBothMustBeInEveryPod() {
+        backend("s3old", false, false, false);
+        migration("m", "s3old", "s3main", "");
+        soon(() -> assertThat(condition("m", "Reconciling").getReason()).isEqualTo("SourceNotReady"));
+        assertThat(node.stages()).isEmpty();
+
+        backend("s3old", true, false, false);
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(arguments("m", CLEAN, 1)).containsSequence("--from", "s3old", "--to", "s3main");
+    }
+
+    @Test
+    void limitsReachAPodThatRuns() {
+        node.on(COPY, new Works());
+        migration("m", """
+                concurrencyPerPod: 4
+                bandwidthLimit: 50Mi
+                """);
+        soon(() -> assertThat(status("m").phase()).isEqualTo("Copying"));
+        String volume = "%s-limits".formatted(uid("m"));
+        assertThat(client.configMaps().withName(volume).get().getData())
+                .containsExactly(Map.entry("limits", "concurrency=4\nbytesPerSecond=52428800\n"));
+        assertThat(job("m", COPY, 1).getSpec().getTemplate().getSpec().getVolumes())
+                .anySatisfy(
+                        mounted -> assertThat(mounted.getConfigMap().getName()).isEqualTo(volume));
+
+        edit("m", "concurrencyPerPod", 16);
+
+        soon(() -> assertThat(client.configMaps().withName(volume).get().getData())
+                .containsExactly(Map.entry("limits", "concurrency=16\nbytesPerSecond=52428800\n")));
+        assertThat(jobs("copy")).hasSize(1);
+        client.configMaps().withName(volume).edit(map -> {
+            map.setData(Map.of("limits", "concurrency=1"));
+            return map;
+        });
+        edit("m", "bandwidthLimit", "0");
+        soon(() -> assertThat(client.configMaps().withName(volume).get().getData())
+                .containsExactly(Map.entry("limits", "concurrency=16\nbytesPerSecond=0\n")));
+        node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+    }
+
+    @Test
     void retainedSourceIsNeitherCleanedNorVacuumed() {
         migration("m", "sourceCleanup: {policy: Retain}");
 
@@ -215,33 +275,44 @@ abstract class MigrationContract {
     void workerIsToldWhatTheSpecSays() {
         migration("m", """
                 concurrencyPerPod: 3
+                filter: {prefix: "/a$(b)/", minSize: 1Ki, maxSize: 5Mi, updatedBefore: "2026-01-31T00:00:00Z"}
+                verification: StoreChecksum
                 failurePolicy: {perBlobRetries: 2, podBackoffLimit: 4}
                 vacuum: {mode: Plain, lockTimeout: 7s}
                 ttlSecondsAfterFinished: 700
                 """);
 
         soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
-        String uid = client.resources(BlobMigration.class)
-                .withName("m")
-                .get()
-                .getMetadata()
-                .getUid();
+        String uid = uid("m");
+        List<String> everyStage = List.of(
+                "--from",
+                "postgres",
+                "--to",
+                "s3main",
+                "--prefix",
+                "/a$$(b)/",
+                "--min-size",
+                "1024",
+                "--max-size",
+                "5242880",
+                "--updated-before",
+                "2026-01-31T00:00:00Z");
+        for (Stage stage : List.of(PLAN, COPY, VERIFY, CLEAN)) {
+            assertThat(arguments("m", stage, 1)).as(stage.word()).containsSequence(everyStage);
+        }
         assertThat(arguments("m", COPY, 1))
-                .containsExactly(
-                        "worker",
-                        "copy",
-                        "--migration",
-                        uid,
-                        "--name",
-                        namespace + "/m",
-                        "--from",
-                        "postgres",
-                        "--to",
-                        "s3main",
+                .startsWith("worker", "copy", "--migration", uid, "--name", namespace + "/m", "--from")
+                .endsWith(
                         "--concurrency",
                         "3",
+                        "--limits",
+                        "/etc/blobstore-limits/limits",
                         "--retries",
-                        "2");
+                        "2",
+                        "--verification",
+                        "StoreChecksum",
+                        "--cleanup",
+                        "Delete");
         assertThat(arguments("m", VACUUM, 1)).endsWith("--mode", "Plain", "--lock-timeout", "7s");
         Job copy = job("m", COPY, 1);
         assertThat(copy.getSpec().getBackoffLimit()).isEqualTo(4);
@@ -660,20 +731,28 @@ abstract class MigrationContract {
     }
 
     final void migration(String name, String spec) {
+        migration(name, "postgres", "s3main", spec);
+    }
+
+    private void migration(String name, String from, String to, String spec) {
         apply("""
                 apiVersion: blobstore.flynn.io/v1alpha1
                 kind: BlobMigration
                 metadata: {name: %s}
                 spec:
                   workload: {name: blobstore}
-                  from: postgres
-                  to: s3main
+                  from: %s
+                  to: %s
                 %s
-                """.formatted(name, spec.indent(2)));
+                """.formatted(name, from, to, spec.indent(2)));
     }
 
     /** As its reconciler would leave it. */
     private void backend(String name, boolean configured, boolean isDefault) {
+        backend(name, configured, isDefault, true);
+    }
+
+    private void backend(String name, boolean configured, boolean isDefault, boolean toBeDefault) {
         apply("""
                 apiVersion: blobstore.flynn.io/v1alpha1
                 kind: BlobstoreBackend
@@ -682,8 +761,8 @@ abstract class MigrationContract {
                   workload: {name: blobstore}
                   s3: {bucket: blobs, region: eu-central-1}
                   credentials: {secretRef: {name: s3main}}
-                  default: true
-                """.formatted(name));
+                  default: %s
+                """.formatted(name, toBeDefault));
         GenericKubernetesResource status = Serialization.unmarshal(
                 """
                 apiVersion: blobstore.flynn.io/v1alpha1
@@ -747,12 +826,16 @@ abstract class MigrationContract {
         return client.batch().v1().jobs().withLabel(Labels.STAGE, stage).list().getItems();
     }
 
-    private Job job(String migration, Stage stage, int attempt) {
-        String uid = client.resources(BlobMigration.class)
+    private String uid(String migration) {
+        return client.resources(BlobMigration.class)
                 .withName(migration)
                 .get()
                 .getMetadata()
                 .getUid();
+    }
+
+    private Job job(String migration, Stage stage, int attempt) {
+        String uid = uid(migration);
         return client.batch()
                 .v1()
                 .jobs()

@@ -117,11 +117,23 @@ abstract class SpecContract {
                 new Bad(
                         "a migration to where the blobs are",
                         migration("from: postgres", "to: postgres"),
-                        List.of("spec.to is the same as spec.from", "name the BlobstoreBackend")),
+                        List.of("spec.to is the same as spec.from", "name another place")),
                 new Bad(
-                        "a migration from elsewhere",
-                        migration("from: s3main", "to: s3dr"),
-                        List.of("spec.from must be postgres")));
+                        "a size that is none",
+                        migration("from: postgres", "to: s3main", "filter: {minSize: 5MB}"),
+                        List.of("spec.filter.minSize", "5MB")),
+                new Bad(
+                        "a time that is none",
+                        migration("from: postgres", "to: s3main", "filter: {updatedBefore: yesterday}"),
+                        List.of("spec.filter.updatedBefore", "yesterday")),
+                new Bad(
+                        "a day that is not in the calendar",
+                        migration("from: postgres", "to: s3main", "filter: {updatedBefore: \"2026-02-30T00:00:00Z\"}"),
+                        List.of("spec.filter.updatedBefore")),
+                new Bad(
+                        "a limit that is none",
+                        migration("from: postgres", "to: s3main", "bandwidthLimit: fast"),
+                        List.of("spec.bandwidthLimit", "fast")));
     }
 
     @ParameterizedTest
@@ -156,6 +168,12 @@ abstract class SpecContract {
         assertRefused(
                 () -> replace(migration("from: postgres", "to: s3dr")),
                 List.of("spec.to can't change", "make another"));
+        assertRefused(
+                () -> replace(migration("from: s3dr", "to: s3main")),
+                List.of("spec.from can't change", "make another"));
+        assertRefused(
+                () -> replace(migration("from: postgres", "to: s3main", "filter: {prefix: /app/}")),
+                List.of("spec.filter can't change", "make another"));
         assertRefused(
                 () -> replace(migration("from: postgres", "to: s3main", "mode: Plan")),
                 List.of("spec.mode can't change", "make another"));

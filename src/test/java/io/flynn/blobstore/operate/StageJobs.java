@@ -64,6 +64,7 @@ final class StageJobs {
                 3,
                 List.of("--migration", UID, "--name", "paas/pg-to-s3", "--to", "a$(PGPASSWORD)"),
                 OURS,
+                Optional.of(MigrationLimits.name(UID)),
                 workload,
                 container,
                 template,

@@ -15,25 +15,27 @@ import io.fabric8.generator.annotation.ValidationRule;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 @ValidationRule(
         value = "self.from != self.to",
-        message = "spec.to is the same as spec.from: name the BlobstoreBackend that the blobs go to")
+        message =
+                "spec.to is the same as spec.from: name another place for the blobs to go to, postgres or a BlobstoreBackend")
 public record BlobMigrationSpec(
         @Required
         @JsonPropertyDescription("The Deployment whose blobs are moved, in the same namespace. It can't change.")
         Workload workload,
 
         @Required
-        @JsonPropertyDescription("Where the blobs are: postgres. It can't change.")
+        @JsonPropertyDescription(
+                "Where the blobs are: postgres, or the name of a BlobstoreBackend in the same namespace. It can't change.")
         @Size(min = 1, max = 253)
         @Pattern(Patterns.RESOURCE_NAME)
         @ValidationRule(
-                value = "self == 'postgres'",
-                message = "spec.from must be postgres: this version moves blobs out of PostgreSQL only")
+                value = "self == oldSelf",
+                message = "spec.from can't change: cancel this BlobMigration and make another")
         String from,
 
         @Required
         @JsonPropertyDescription(
-                "Name of the BlobstoreBackend that the blobs go to, in the same namespace. It must be the"
-                        + " workload's default. It can't change.")
+                "Where they go: postgres, or the name of a BlobstoreBackend in the same namespace. It must be where"
+                        + " the workload puts new blobs. It can't change.")
         @Size(min = 1, max = 253)
         @Pattern(Patterns.RESOURCE_NAME)
         @ValidationRule(
@@ -69,8 +71,7 @@ public record BlobMigrationSpec(
         @Default("ReadBack")
         Verification verification,
 
-        @JsonPropertyDescription(
-                "Blobs in flight in the pod. A change reaches a pod that runs within two minutes.")
+        @JsonPropertyDescription("Blobs in flight in the pod. A change reaches a pod that runs within two minutes.")
         @Default("8")
         @Min(1)
         @Max(64)
@@ -84,7 +85,7 @@ public record BlobMigrationSpec(
         @Pattern(Patterns.BYTES)
         String bandwidthLimit,
 
-        @JsonPropertyDescription("What becomes of the large objects once the blobs are verified.") @Default("{}")
+        @JsonPropertyDescription("What becomes of the bytes at the source once the blobs are verified.") @Default("{}")
         SourceCleanup sourceCleanup,
 
         @JsonPropertyDescription("How the database's space is given back once the large objects are gone.")
@@ -203,8 +204,8 @@ public record BlobMigrationSpec(
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record SourceCleanup(
             @JsonPropertyDescription(
-                    "Delete: the large objects are removed once their blobs are verified. Retain: they stay,"
-                            + " and so does the database's size.")
+                    "Delete: large objects, or objects in the bucket that the blobs came from, are removed once their"
+                            + " blobs are verified. Retain: they stay.")
             @Default("Delete")
             CleanupPolicy policy) {
 

@@ -31,8 +31,7 @@ final class Patterns {
     static final String BYTES_OR_NONE = "^(0|[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti)?)?$";
 
     /** In UTC (RFC 3339). */
-    static final String TIME_OR_NONE =
-            "^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$";
+    static final String TIME_OR_NONE = "^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$";
 
     private Patterns() {}
 }

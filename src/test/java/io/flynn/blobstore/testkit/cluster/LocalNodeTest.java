@@ -3,6 +3,7 @@ package io.flynn.blobstore.testkit.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.ContainerBuilder;
@@ -14,6 +15,8 @@ import io.fabric8.kubernetes.api.model.NamespaceBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodBuilder;
 import io.fabric8.kubernetes.api.model.SecretBuilder;
+import io.fabric8.kubernetes.api.model.VolumeBuilder;
+import io.fabric8.kubernetes.api.model.VolumeMountBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
@@ -128,6 +131,43 @@ class LocalNodeTest {
         create(pod(container));
 
         assertThat(terminated().getMessage()).isEqualTo("why\n");
+    }
+
+    @Test
+    void aMountedConfigMapChangesInAPodThatRuns() {
+        client.resource(config("first")).create();
+        Pod pod = pod(shell("until grep -q second /etc/config/key; do sleep 0.1; done; cat /etc/config/key"));
+        pod.getSpec()
+                .setVolumes(List.of(new VolumeBuilder()
+                        .withName("config")
+                        .withNewConfigMap()
+                        .withName("config")
+                        .endConfigMap()
+                        .build()));
+        pod.getSpec()
+                .getContainers()
+                .getFirst()
+                .setVolumeMounts(List.of(new VolumeMountBuilder()
+                        .withName("config")
+                        .withMountPath("/etc/config")
+                        .build()));
+        create(pod);
+        await().until(() ->
+                "Running".equals(client.pods().withName("pod").get().getStatus().getPhase()));
+
+        client.resource(config("second")).update();
+
+        terminated();
+        assertThat(client.pods().withName("pod").getLog()).isEqualTo("second");
+    }
+
+    private static ConfigMap config(String value) {
+        return new ConfigMapBuilder()
+                .withNewMetadata()
+                .withName("config")
+                .endMetadata()
+                .addToData("key", value)
+                .build();
     }
 
     @Test

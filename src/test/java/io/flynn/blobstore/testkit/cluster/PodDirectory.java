@@ -12,6 +12,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -43,8 +44,10 @@ final class PodDirectory {
         return root.resolve("report-" + restart);
     }
 
-    /** Writes the volumes that {@code container} mounts. */
-    void mount(ClusterObjects objects, Pod pod, Container container) throws ContainerWaits {
+    /**
+     * Writes the volumes that {@code container} mounts; once it runs, writes again what has changed in them, as the kubelet does.
+     */
+    synchronized void mount(ClusterObjects objects, Pod pod, Container container) throws ContainerWaits {
         Map<String, Volume> volumes =
                 pod.getSpec().getVolumes().stream().collect(Collectors.toMap(Volume::getName, volume -> volume));
         for (VolumeMount mount : container.getVolumeMounts()) {
@@ -59,7 +62,7 @@ final class PodDirectory {
     }
 
     /** {@code value} as the local process must have it. */
-    String localPath(String value) {
+    synchronized String localPath(String value) {
         for (Map.Entry<String, Path> mount : mounts.entrySet()) {
             if (value.equals(mount.getKey()) || value.startsWith(mount.getKey() + "/")) {
                 return mount.getValue() + value.substring(mount.getKey().length());
@@ -120,7 +123,9 @@ final class PodDirectory {
             Path file = directory.resolve(entry.getValue());
             create(file.getParent());
             try {
-                Files.write(file, content);
+                // Whoever reads it reads the old content or the new one.
+                Path next = Files.write(directory.resolve(".next"), content);
+                Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }

@@ -92,11 +92,22 @@ final class PodRun {
         }
     }
 
-    /** Something that a waiting container may refer to has changed. */
+    /** Something that a waiting container may refer to, or a running one has mounted, has changed. */
     void wake() {
         synchronized (lock) {
             wakings++;
             lock.notifyAll();
+        }
+        if (current().filter(Process::isAlive).isPresent()) {
+            Thread.ofVirtual().name("volumes-" + pod.getMetadata().getName()).start(this::refreshVolumes);
+        }
+    }
+
+    private void refreshVolumes() {
+        try {
+            directory.mount(objects, pod, container);
+        } catch (ContainerWaits e) {
+            // The kubelet too leaves what it wrote before.
         }
     }
 
