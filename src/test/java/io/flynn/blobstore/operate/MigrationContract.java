@@ -10,9 +10,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.fabric8.kubernetes.api.model.Condition;
+import io.fabric8.kubernetes.api.model.ConfigMapVolumeSource;
 import io.fabric8.kubernetes.api.model.DeletionPropagation;
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
@@ -41,6 +43,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import org.awaitility.core.ThrowingRunnable;
@@ -243,8 +246,10 @@ abstract class MigrationContract {
         assertThat(client.configMaps().withName(volume).get().getData())
                 .containsExactly(Map.entry("limits", "concurrency=4\nbytesPerSecond=52428800\n"));
         assertThat(job("m", COPY, 1).getSpec().getTemplate().getSpec().getVolumes())
-                .anySatisfy(
-                        mounted -> assertThat(mounted.getConfigMap().getName()).isEqualTo(volume));
+                .extracting(Volume::getConfigMap)
+                .filteredOn(Objects::nonNull)
+                .extracting(ConfigMapVolumeSource::getName)
+                .containsExactly(volume);
 
         edit("m", "concurrencyPerPod", 16);
 

@@ -127,8 +127,8 @@ abstract class SpecContract {
                         migration("from: postgres", "to: s3main", "filter: {updatedBefore: yesterday}"),
                         List.of("spec.filter.updatedBefore", "yesterday")),
                 new Bad(
-                        "a day that is not in the calendar",
-                        migration("from: postgres", "to: s3main", "filter: {updatedBefore: \"2026-02-30T00:00:00Z\"}"),
+                        "a month that is not in the calendar",
+                        migration("from: postgres", "to: s3main", "filter: {updatedBefore: \"2026-13-01T00:00:00Z\"}"),
                         List.of("spec.filter.updatedBefore")),
                 new Bad(
                         "a limit that is none",

@@ -125,7 +125,7 @@ class StageJobTest {
 
         assertThat(pod.getVolumes())
                 .extracting(Volume::getName)
-                .containsExactly("ca", "settings", "identity", "about", "vault", "tmp");
+                .containsExactly("ca", "settings", "identity", "about", "vault", "tmp", "limits");
         assertThat(pod.getContainers().getFirst().getVolumeMounts())
                 .extracting(VolumeMount::getMountPath)
                 .containsExactly(

@@ -165,25 +165,26 @@ public record BlobMigrationSpec(
     @JsonInclude(JsonInclude.Include.NON_NULL)
     public record Filter(
             @JsonPropertyDescription("Only blobs whose names begin with this, byte for byte, as /app/. No pattern.")
-            @Default("")
+            @Default("\"\"")
             @Size(max = 1024)
+            @Pattern(Patterns.NAME_PREFIX_OR_NONE)
             String prefix,
 
             @JsonPropertyDescription("Only blobs of at least so many bytes, as 1Mi; empty for any.")
-            @Default("")
+            @Default("\"\"")
             @Size(max = 17)
             @Pattern(Patterns.BYTES_OR_NONE)
             String minSize,
 
             @JsonPropertyDescription("Only blobs of at most so many bytes, as 1Gi; empty for any.")
-            @Default("")
+            @Default("\"\"")
             @Size(max = 17)
             @Pattern(Patterns.BYTES_OR_NONE)
             String maxSize,
 
             @JsonPropertyDescription(
                     "Only blobs that were last written before this time, as 2026-01-31T00:00:00Z; empty for any.")
-            @Default("")
+            @Default("\"\"")
             @Size(max = 20)
             @Pattern(Patterns.TIME_OR_NONE)
             @ValidationRule(

@@ -30,8 +30,12 @@ final class Patterns {
 
     static final String BYTES_OR_NONE = "^(0|[1-9][0-9]{0,14}(Ki|Mi|Gi|Ti)?)?$";
 
+    /** Blobs' names begin with a slash and may hold spaces, {@code $} and all else; it becomes an argument in which nothing is expanded. */
+    static final String NAME_PREFIX_OR_NONE = "^(/.*)?$";
+
     /** In UTC (RFC 3339). */
-    static final String TIME_OR_NONE = "^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$";
+    static final String TIME_OR_NONE =
+            "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$";
 
     private Patterns() {}
 }
