@@ -59,12 +59,9 @@ final class MigrationJobs {
                 Duration.ofSeconds(spec.ttlSecondsAfterFinished())));
     }
 
-    /** Whether it copies or reads as many blobs and bytes at once as it is told. */
+    /** Whether it heeds limits that change while it runs. */
     static boolean hasLimits(Stage stage) {
-        return switch (stage) {
-            case COPY, VERIFY, CLEAN -> true;
-            case PROBE, PLAN, VACUUM -> false;
-        };
+        return stage == Stage.COPY;
     }
 
     private static List<String> arguments(BlobMigration migration, Ends ends, Stage stage) {
@@ -86,13 +83,9 @@ final class MigrationJobs {
         }
         Collections.addAll(arguments, "--from", ends.from(), "--to", ends.to());
         arguments.addAll(filter(spec.filter()));
-        if (hasLimits(stage)) {
+        if (stage != Stage.PLAN) {
             Collections.addAll(
-                    arguments,
-                    "--concurrency",
-                    spec.concurrencyPerPod().toString(),
-                    "--limits",
-                    MigrationLimits.DIRECTORY + "/" + MigrationLimits.FILE);
+                    arguments, "--concurrency", spec.concurrencyPerPod().toString());
         }
         arguments.addAll(
                 switch (stage) {
@@ -105,12 +98,12 @@ final class MigrationJobs {
                                 word(vacuums(spec) ? spec.vacuum().mode() : VacuumMode.NONE));
                     case COPY ->
                         List.of(
+                                "--limits",
+                                MigrationLimits.DIRECTORY + "/" + MigrationLimits.FILE,
                                 "--retries",
                                 spec.failurePolicy().perBlobRetries().toString(),
                                 "--verification",
-                                word(spec.verification()),
-                                "--cleanup",
-                                word(spec.sourceCleanup().policy()));
+                                word(spec.verification()));
                     case VERIFY, CLEAN -> List.of();
                     case VACUUM, PROBE -> throw new IllegalArgumentException("no arguments for " + stage);
                 });

@@ -77,7 +77,7 @@ final class MigrationLimits {
     private static Map<String, String> data(BlobMigrationSpec spec) {
         return Map.of(
                 FILE,
-                "concurrency=%d\nbytesPerSecond=%d\n"
+                "concurrency: %d\nbytes-per-second: %d\n"
                         .formatted(spec.concurrencyPerPod(), SpecBytes.of(spec.bandwidthLimit())));
     }
 }

@@ -241,10 +241,10 @@ abstract class MigrationContract {
                 concurrencyPerPod: 4
                 bandwidthLimit: 50Mi
                 """);
-        soon(() -> assertThat(status("m").phase()).isEqualTo("Copying"));
+        soon(() -> assertThat(jobs("copy")).hasSize(1));
         String volume = "%s-limits".formatted(uid("m"));
         assertThat(client.configMaps().withName(volume).get().getData())
-                .containsExactly(Map.entry("limits", "concurrency=4\nbytesPerSecond=52428800\n"));
+                .containsExactly(Map.entry("limits", "concurrency: 4\nbytes-per-second: 52428800\n"));
         assertThat(job("m", COPY, 1).getSpec().getTemplate().getSpec().getVolumes())
                 .extracting(Volume::getConfigMap)
                 .filteredOn(Objects::nonNull)
@@ -254,15 +254,15 @@ abstract class MigrationContract {
         edit("m", "concurrencyPerPod", 16);
 
         soon(() -> assertThat(client.configMaps().withName(volume).get().getData())
-                .containsExactly(Map.entry("limits", "concurrency=16\nbytesPerSecond=52428800\n")));
+                .containsExactly(Map.entry("limits", "concurrency: 16\nbytes-per-second: 52428800\n")));
         assertThat(jobs("copy")).hasSize(1);
         client.configMaps().withName(volume).edit(map -> {
-            map.setData(Map.of("limits", "concurrency=1"));
+            map.setData(Map.of("limits", "concurrency: 1"));
             return map;
         });
         edit("m", "bandwidthLimit", "0");
         soon(() -> assertThat(client.configMaps().withName(volume).get().getData())
-                .containsExactly(Map.entry("limits", "concurrency=16\nbytesPerSecond=0\n")));
+                .containsExactly(Map.entry("limits", "concurrency: 16\nbytes-per-second: 0\n")));
         node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
         soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
     }
@@ -315,9 +315,7 @@ abstract class MigrationContract {
                         "--retries",
                         "2",
                         "--verification",
-                        "StoreChecksum",
-                        "--cleanup",
-                        "Delete");
+                        "StoreChecksum");
         assertThat(arguments("m", VACUUM, 1)).endsWith("--mode", "Plain", "--lock-timeout", "7s");
         Job copy = job("m", COPY, 1);
         assertThat(copy.getSpec().getBackoffLimit()).isEqualTo(4);

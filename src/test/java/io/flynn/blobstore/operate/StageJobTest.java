@@ -134,7 +134,8 @@ class StageJobTest {
                         "/var/run/identity",
                         "/etc/about",
                         "/mnt/vault",
-                        "/tmp");
+                        "/tmp",
+                        "/etc/blobstore-limits");
     }
 
     @Test
