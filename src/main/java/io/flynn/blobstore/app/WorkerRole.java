@@ -9,6 +9,7 @@ import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.move.CleanRun;
 import io.flynn.blobstore.move.CopyRun;
+import io.flynn.blobstore.move.FailureFile;
 import io.flynn.blobstore.move.InOwnBucket;
 import io.flynn.blobstore.move.PlanRun;
 import io.flynn.blobstore.move.ProbeRun;
@@ -84,7 +85,19 @@ final class WorkerRole {
         FilterOptions filter = new FilterOptions();
 
         Route route() {
-            return routeOf(command, () -> new Route(from, to, filter.filter()));
+            return checked(() -> new Route(from, to, filter.filter()));
+        }
+
+        /** @param failed a file of those that failed before; empty = all */
+        Route routeOnly(Optional<Path> failed) {
+            return checked(() -> new Route(
+                    from,
+                    to,
+                    failed.map(FailureFile::ids).map(filter.filter()::only).orElse(filter.filter())));
+        }
+
+        <T> T checked(Supplier<T> options) {
+            return WorkerRole.checked(command, options);
         }
     }
 
@@ -124,9 +137,9 @@ final class WorkerRole {
     }
 
     /** What options are together, or why they can't be. */
-    private static Route routeOf(@Nullable CommandSpec command, Supplier<Route> route) {
+    private static <T> T checked(@Nullable CommandSpec command, Supplier<T> options) {
         try {
-            return route.get();
+            return options.get();
         } catch (IllegalArgumentException e) {
             throw new ParameterException(
                     Objects.requireNonNull(command).commandLine(), String.valueOf(e.getMessage()), e);
@@ -234,6 +247,28 @@ final class WorkerRole {
         Concurrency blobs = new Concurrency();
 
         @Option(
+                names = "--only-failed",
+                paramLabel = "FILE",
+                description = "Only the blobs in this file, as --failures has written it.")
+        @Nullable
+        Path onlyFailed;
+
+        @Option(
+                names = "--failures",
+                paramLabel = "FILE",
+                description = "Where all blobs are written that can't be moved; the report has the first 20.")
+        @Nullable
+        Path failures;
+
+        @Option(
+                names = "--max-failed",
+                defaultValue = "1000",
+                paramLabel = "N",
+                converter = NumberConverter.AtLeastZero.class,
+                description = "So many blobs may fail and the others go on; one more ends the run (${DEFAULT-VALUE}).")
+        int maxFailed;
+
+        @Option(
                 names = "--retries",
                 defaultValue = "5",
                 paramLabel = "N",
@@ -260,7 +295,9 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
-            Route asked = route.route();
+            Route asked = route.routeOnly(Optional.ofNullable(onlyFailed));
+            CopyRun.Tolerance tolerance = route.checked(() -> new CopyRun.Tolerance(
+                    retries, maxFailed, failures == null ? FailureFile.NONE : FailureFile.create(failures)));
             return new Worker(Stage.COPY, identity.migration, identity.name, connections() + CONNECTIONS_BESIDE)
                     .run(worker -> {
                         StageContext context = worker.context();
@@ -269,7 +306,7 @@ final class WorkerRole {
                                 asked,
                                 worker.stores(asked, blobs.concurrency, verification),
                                 blobs.concurrency,
-                                retries);
+                                tolerance);
                         limits.ifPresent(file -> worker.limit(file, blobs.concurrency));
                         return worker.inOwnBuckets(asked, bucket.adopted, context, InOwnBucket::claimed, run);
                     });
@@ -340,7 +377,7 @@ final class WorkerRole {
 
         @Override
         public Integer call() {
-            Route asked = routeOf(command, () -> new Route(from, to, filter.filter()));
+            Route asked = checked(command, () -> new Route(from, to, filter.filter()));
             return new Worker(Stage.CLEAN, identity.migration, identity.name, blobs.concurrency + CONNECTIONS_BESIDE)
                     .run(worker -> {
                         StageContext context = worker.context();

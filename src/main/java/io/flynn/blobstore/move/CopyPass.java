@@ -10,6 +10,7 @@ import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.RetainedObjects;
+import io.flynn.blobstore.store.postgres.Shards;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -89,16 +90,17 @@ final class CopyPass {
     }
 
     /**
+     * @param shards whose rows are walked over; some may be let go on the way
      * @param flipped told of every batch that was flipped
      * @throws StorageFailure if the database, or the store as a whole, fails
      */
-    void run(BiConsumer<List<Flip>, Set<UUID>> flipped) {
+    void run(Shards shards, BiConsumer<List<Flip>, Set<UUID>> flipped) {
         // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
         try (Flipper flipper =
                         new Flipper(batch -> catalog.flip(batch, route.from(), route.to()), this::isFlipped, flipped);
                 InFlight blobs = new InFlight(context.progress().traffic())) {
             Flips flips = new Flips(flipper, flipped);
-            try (Ahead<Ready> ahead = new Ahead<>(BATCHES_AHEAD, this::read)) {
+            try (Ahead<Ready> ahead = new Ahead<>(BATCHES_AHEAD, wanted -> read(shards, wanted))) {
                 Optional<Ready> next = take(ahead);
                 while (next.isPresent() && !isOver(blobs, flipper)) {
                     submit(next.get(), blobs, flips);
@@ -119,12 +121,12 @@ final class CopyPass {
     }
 
     /** Page by page, the large ones of each first. */
-    private void read(Predicate<Ready> wanted) {
+    private void read(Shards shards, Predicate<Ready> wanted) {
         Optional<UUID> after = Optional.empty();
         List<BlobRow> page;
         boolean isWanted;
         do {
-            page = catalog.page(route.from(), route.filter(), after, PAGE);
+            page = catalog.page(route.from(), route.filter(), shards.held(), after, PAGE);
             List<BlobRow> rows = page.stream()
                     .filter(row -> !failures.isQuarantined(row.id()))
                     .toList();
@@ -135,6 +137,9 @@ final class CopyPass {
             isWanted = wanted.test(new Ready(largestFirst(rows), List.of()))
                     && batches(rows).stream()
                             .allMatch(batch -> wanted.test(new Ready(List.of(), source.readAll(batch))));
+            if (page.size() == PAGE) {
+                shards.share(Shards.of(page.getLast().id()));
+            }
             after = page.isEmpty() ? after : Optional.of(page.getLast().id());
         } while (page.size() == PAGE && isWanted);
     }

@@ -7,6 +7,7 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.LargeObjectArrivals;
 import io.flynn.blobstore.store.postgres.LargeObjects;
@@ -16,12 +17,14 @@ import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.MoveGuard;
 import io.flynn.blobstore.store.postgres.OlderTransactions;
+import io.flynn.blobstore.store.postgres.Shards;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
@@ -36,6 +39,10 @@ public final class CopyRun implements StageRun {
     private static final Logger LOG = LoggerFactory.getLogger(CopyRun.class);
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    /** Another worker may have nothing but one blob of 5 GB to do. */
+    private static final Duration OTHERS_PATIENCE = Duration.ofMinutes(30);
+
+    private static final Duration LOOK_AT_OTHERS = Duration.ofMillis(500);
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
@@ -49,16 +56,29 @@ public final class CopyRun implements StageRun {
     private final Settler settler;
     private final Failures failures;
     private final Patience patience;
+    private Count leftToOthers = new Count(0, 0);
+    private long othersSince;
     private final AtomicLong uploads = new AtomicLong();
     private final AtomicLong copiedBlobs = new AtomicLong();
     private final AtomicLong copiedBytes = new AtomicLong();
     private final AtomicLong settledBlobs = new AtomicLong();
 
     /**
-     * @param concurrency blobs in flight at once
+     * What may fail.
+     *
      * @param retries how often a blob that fails while the store is well is tried again
+     * @param blobsMax so many blobs may fail; one more ends the run
+     * @param file is told of each
      */
+    public record Tolerance(int retries, int blobsMax, FailureFile file) {}
+
+    /** As many may fail as do; those that are reported are all that is kept of them. */
     public CopyRun(StageContext context, Route route, Stores stores, int concurrency, int retries) {
+        this(context, route, stores, concurrency, new Tolerance(retries, Integer.MAX_VALUE, FailureFile.NONE));
+    }
+
+    /** @param concurrency blobs in flight at once */
+    public CopyRun(StageContext context, Route route, Stores stores, int concurrency, Tolerance tolerance) {
         this.context = context;
         this.route = route;
         this.stores = stores;
@@ -78,7 +98,7 @@ public final class CopyRun implements StageRun {
                     objects, largeObjects, new LargeObjectArrivals(context.database()), catalog, uploads);
         }
         settler = new Settler(context.database(), route, stores);
-        failures = new Failures(retries, context.progress());
+        failures = new Failures(tolerance.retries(), tolerance.blobsMax(), tolerance.file(), context.progress());
         patience = new Patience(PATIENCE, context.stop());
     }
 
@@ -112,31 +132,76 @@ public final class CopyRun implements StageRun {
             LOG.warn("this role can't set the move guard on files: rows are settled after their flip and at the end");
         }
         awaitAppendersToLargeObjects();
-        while (true) {
-            Count left = left();
-            context.progress().remaining(left.blobs(), left.bytes());
-            long doneBefore = copiedBlobs.get() + failures.count();
-            CopyPass pass = new CopyPass(context, route, source, mover, failures);
-            pass.run((batch, flipped) -> account(batch, flipped, isGuarded));
-            boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
-            left = left();
-            if (context.stop().isRequested()) {
-                return report(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", left);
-            }
-            // By a plain count: a listing could miss what came meanwhile.
-            if (pass.found() == 0 && left.blobs() <= failures.count()) {
-                if (isGuarded || settleLateWrites() == 0) {
-                    return copied(left);
+        try (Shards shards = Shards.join(context.database())) {
+            while (true) {
+                Optional<StageReport> end = walk(shards, isGuarded);
+                if (end.isPresent()) {
+                    return end.get();
                 }
-                continue;
-            }
-            if (hasProgress) {
-                patience.progressed();
-                pass.blameBlobs();
-            } else {
-                standStill(pass, left);
             }
         }
+    }
+
+    /** Once over the rows of this worker's part; empty = not the last time. */
+    private Optional<StageReport> walk(Shards shards, boolean isGuarded) {
+        Map<Integer, Count> before = catalog.countByShard(route.from(), route.filter());
+        int workers = shards.claim(shardsToDo(before));
+        Count left = sum(before);
+        context.progress().remaining(left.blobs(), left.bytes());
+        long doneBefore = copiedBlobs.get() + failures.count();
+        CopyPass pass = new CopyPass(context, route, source, mover, failures);
+        pass.run(shards, (batch, flipped) -> account(batch, flipped, isGuarded));
+        boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
+        left = left();
+        if (context.stop().isRequested()) {
+            return Optional.of(report(ExitCode.RETRY, Reasons.INTERRUPTED, "stopped on request", left));
+        }
+        // By a plain count: a listing could miss what came meanwhile.
+        if (pass.found() == 0 && left.blobs() <= failures.count()) {
+            return isGuarded || settleLateWrites() == 0 ? Optional.of(copied(left)) : Optional.empty();
+        }
+        if (hasProgress) {
+            patience.progressed();
+            pass.blameBlobs();
+        } else if (pass.found() == 0 && workers > 1) {
+            awaitOthers(left);
+        } else {
+            standStill(pass, left);
+        }
+        return Optional.empty();
+    }
+
+    /** Not those where nothing is left but what can't be moved: another worker has to find that out by itself. */
+    private Set<Integer> shardsToDo(Map<Integer, Count> left) {
+        Map<Integer, Long> failed = failures.countByShard();
+        Set<Integer> toDo = new TreeSet<>();
+        left.forEach((shard, count) -> {
+            if (count.blobs() > failed.getOrDefault(shard, 0L)) {
+                toDo.add(shard);
+            }
+        });
+        return toDo;
+    }
+
+    private static Count sum(Map<Integer, Count> counts) {
+        return new Count(
+                counts.values().stream().mapToLong(Count::blobs).sum(),
+                counts.values().stream().mapToLong(Count::bytes).sum());
+    }
+
+    /** What is left is others' to do, until they are done with it, or die. */
+    private void awaitOthers(Count left) {
+        if (!left.equals(leftToOthers)) {
+            leftToOthers = left;
+            othersSince = System.nanoTime();
+        } else if (System.nanoTime() - othersSince > OTHERS_PATIENCE.toNanos()) {
+            throw new StorageFailure.Busy(
+                    Reasons.ROWS_BUSY,
+                    "%d rows are other workers' to move, and none was moved for long".formatted(left.blobs()),
+                    null);
+        }
+        patience.progressed();
+        Pauses.sleep(LOOK_AT_OTHERS);
     }
 
     private Count left() {

@@ -325,7 +325,7 @@ class MoveIT {
                 throw new StorageFailure.Denied(Reasons.ACCESS_DENIED, "could not store object: HTTP status 403", null);
             }
         };
-        StageRunner runner = new StageRunner(Stage.COPY, new ProgressMeter(Stage.COPY), new Silent());
+        StageRunner runner = new StageRunner(Stage.COPY, new ProgressMeter(Stage.COPY), new SilentOutput());
 
         StageReport report = runner.run(() -> world.copyRun(denied));
 
@@ -784,16 +784,5 @@ class MoveIT {
         public void close() throws SQLException {
             connection.close();
         }
-    }
-
-    private static final class Silent implements ProgressOutput {
-        @Override
-        public void progress(io.flynn.blobstore.decide.Progress progress) {}
-
-        @Override
-        public void report(StageReport report) {}
-
-        @Override
-        public void close() {}
     }
 }

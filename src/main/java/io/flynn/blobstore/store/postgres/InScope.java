@@ -12,7 +12,8 @@ final class InScope {
 
     /** Names are compared byte for byte: patterns would give the characters of names a meaning. */
     static final String BY_FILTER = """
-            starts_with(f.name, ?) AND coalesce(f.size, 0) BETWEEN ? AND ? AND coalesce(f.updated_at < ?, true)""";
+            starts_with(f.name, ?) AND coalesce(f.size, 0) BETWEEN ? AND ? AND coalesce(f.updated_at < ?, true)
+                AND coalesce(f.file_id = ANY (?), true)""";
 
     static final String CONDITION = " f.backend = ? AND " + BY_FILTER + " ";
 
@@ -21,7 +22,7 @@ final class InScope {
     /**
      * Binds the parameters of {@link #CONDITION}.
      *
-     * @param first the first of its five parameters
+     * @param first the first of its six parameters
      * @return the parameter after them
      */
     static int bind(PreparedStatement statement, int first, BackendName backend, BlobFilter filter)
@@ -37,6 +38,15 @@ final class InScope {
         } else {
             statement.setNull(first + 4, Types.TIMESTAMP_WITH_TIMEZONE);
         }
-        return first + 5;
+        if (filter.ids().isPresent()) {
+            statement.setArray(
+                    first + 5,
+                    statement
+                            .getConnection()
+                            .createArrayOf("uuid", filter.ids().get().toArray()));
+        } else {
+            statement.setNull(first + 5, Types.ARRAY);
+        }
+        return first + 6;
     }
 }

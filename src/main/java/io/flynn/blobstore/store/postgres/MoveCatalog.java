@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +46,13 @@ public final class MoveCatalog {
     private static final String NEXT = " AND f.file_id > ? ORDER BY f.file_id LIMIT ?";
 
     private static final String PAGE = "SELECT " + COLUMNS + LIVE + NEXT;
+
+    private static final String SHARD = "get_byte(uuid_send(f.file_id), 0)";
+
+    private static final String COUNT_BY_SHARD =
+            "SELECT " + SHARD + ", count(*), coalesce(sum(f.size), 0)" + LIVE + " GROUP BY 1";
+
+    private static final String PAGE_OF_SHARDS = "SELECT " + COLUMNS + LIVE + " AND " + SHARD + " = ANY (?)" + NEXT;
 
     private static final String PAGE_UNCLEANED = "SELECT " + COLUMNS + LIVE + " AND f.file_oid IS NOT NULL" + NEXT;
 
@@ -158,6 +166,34 @@ public final class MoveCatalog {
         return page(PAGE, backend, filter, after, limit);
     }
 
+    /** As {@link #count}, by {@link Shards shard}; those without a row are left out. */
+    public Map<Integer, Count> countByShard(BackendName backend, BlobFilter filter) {
+        return database.with("count rows at " + backend, connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(COUNT_BY_SHARD)) {
+                InScope.bind(statement, 1, backend, filter);
+                Map<Integer, Count> counts = new TreeMap<>();
+                try (ResultSet rows = statement.executeQuery()) {
+                    while (rows.next()) {
+                        counts.put(rows.getInt(1), new Count(rows.getLong(2), rows.getLong(3)));
+                    }
+                }
+                return counts;
+            }
+        });
+    }
+
+    /** As {@link #page}, but only rows of these {@link Shards shards}. */
+    public List<BlobRow> page(
+            BackendName backend, BlobFilter filter, Set<Integer> shards, Optional<UUID> after, int limit) {
+        return database.with("list rows at " + backend, connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(PAGE_OF_SHARDS)) {
+                int next = InScope.bind(statement, 1, backend, filter);
+                statement.setArray(next, connection.createArrayOf("int4", shards.toArray()));
+                return page(statement, next + 1, after, limit);
+            }
+        });
+    }
+
     /** As {@link #page}, but only rows that still have their large object. */
     public List<BlobRow> pageUncleaned(BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
         return page(PAGE_UNCLEANED, backend, filter, after, limit);
@@ -197,8 +233,12 @@ public final class MoveCatalog {
      * @return the ids of those that were flipped; the others were changed or are busy
      */
     public Set<UUID> flip(List<Flip> flips, BackendName from, BackendName to) {
-        return database.inTransaction(
-                "flip " + flips.size() + " rows to " + to, connection -> flip(connection, flips, from, to));
+        return database.inTransaction("flip " + flips.size() + " rows to " + to, connection -> {
+            if (from.isExternal() && to.isExternal()) {
+                MoveGuard.limitFlip(connection);
+            }
+            return flip(connection, flips, from, to);
+        });
     }
 
     /** The same as part of a transaction, which holds the rows from then on: best its last statement. */
@@ -356,18 +396,22 @@ public final class MoveCatalog {
     private List<BlobRow> page(String query, BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
         return database.with("list rows at " + backend, connection -> {
             try (PreparedStatement statement = connection.prepareStatement(query)) {
-                int next = InScope.bind(statement, 1, backend, filter);
-                statement.setObject(next, after.orElse(BEFORE_ALL));
-                statement.setInt(next + 1, limit);
-                List<BlobRow> page = new ArrayList<>();
-                try (ResultSet rows = statement.executeQuery()) {
-                    while (rows.next()) {
-                        page.add(row(rows));
-                    }
-                }
-                return page;
+                return page(statement, InScope.bind(statement, 1, backend, filter), after, limit);
             }
         });
+    }
+
+    private static List<BlobRow> page(PreparedStatement statement, int next, Optional<UUID> after, int limit)
+            throws SQLException {
+        statement.setObject(next, after.orElse(BEFORE_ALL));
+        statement.setInt(next + 1, limit);
+        List<BlobRow> page = new ArrayList<>();
+        try (ResultSet rows = statement.executeQuery()) {
+            while (rows.next()) {
+                page.add(row(rows));
+            }
+        }
+        return page;
     }
 
     /** The first four parameters of every guarded change: id, oid, size and digest as they were read. */
