@@ -28,8 +28,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -80,6 +82,26 @@ class ShardsIT {
                 1);
     }
 
+    /** Remembers what is put, by whomever. */
+    private final Map<ObjectKey, Integer> puts = new ConcurrentHashMap<>();
+
+    private BlobStore counting() {
+        return new DecoratedStore(world.store) {
+            @Override
+            public void put(ObjectKey key, ReplayableBody body) {
+                puts.merge(key, 1, Integer::sum);
+                super.put(key, body);
+            }
+        };
+    }
+
+    private Set<ObjectKey> putTwice() {
+        return puts.entrySet().stream()
+                .filter(put -> put.getValue() > 1)
+                .map(Map.Entry::getKey)
+                .collect(Collectors.toSet());
+    }
+
     private void addMany(int blobs) {
         world.pg.execute("""
                 INSERT INTO files (file_oid, backend, name, type, size, sha512)
@@ -91,16 +113,19 @@ class ShardsIT {
     void threeWorkersDoEachBlobOnceAndTheDeadOnesPartIsDoneByTheOthers() throws Exception {
         int blobs = 2_400;
         addMany(blobs);
-        AtomicInteger puts = new AtomicInteger();
+        Set<ObjectKey> ofTheDead = ConcurrentHashMap.newKeySet();
         StopSignal dead = new StopSignal();
         try (Database first = database("first");
                 Database second = database("second");
                 Database third = database("third")) {
-            BlobStore dying = new DecoratedStore(world.store) {
+            BlobStore dying = new DecoratedStore(counting()) {
+                private final AtomicInteger done = new AtomicInteger();
+
                 @Override
                 public void put(ObjectKey key, ReplayableBody body) {
+                    ofTheDead.add(key);
                     super.put(key, body);
-                    if (puts.incrementAndGet() == 60) {
+                    if (done.incrementAndGet() == 60) {
                         dead.request();
                         world.pg.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                                 + " WHERE application_name = 'first'");
@@ -111,9 +136,9 @@ class ShardsIT {
                     CompletableFuture.supplyAsync(() -> copy(first, dying, dead).run());
             List<CompletableFuture<StageReport>> live = List.of(
                     CompletableFuture.supplyAsync(
-                            () -> copy(second, world.store, world.stop).run()),
+                            () -> copy(second, counting(), world.stop).run()),
                     CompletableFuture.supplyAsync(
-                            () -> copy(third, world.store, world.stop).run()));
+                            () -> copy(third, counting(), world.stop).run()));
 
             for (CompletableFuture<StageReport> worker : live) {
                 StageReport report = worker.get(60, TimeUnit.SECONDS);
@@ -124,9 +149,9 @@ class ShardsIT {
 
         assertThat(world.pg.count("SELECT count(*) FROM files WHERE backend = 's3main'"))
                 .isEqualTo(blobs);
-        assertThat(s3.keysPutTwice())
-                .as("what the dead one had in flight, and had not flipped")
-                .hasSizeLessThanOrEqualTo(60 + CONCURRENCY);
+        assertThat(ofTheDead)
+                .as("only what the dead one had not flipped yet is done again")
+                .containsAll(putTwice());
         assertThat(world.verify().reason()).isEqualTo(Reasons.DONE);
     }
 
@@ -163,16 +188,16 @@ class ShardsIT {
                 Database second = database("second")) {
             List<CompletableFuture<StageReport>> both = List.of(
                     CompletableFuture.supplyAsync(
-                            () -> copy(first, world.store, world.stop).run()),
+                            () -> copy(first, counting(), world.stop).run()),
                     CompletableFuture.supplyAsync(
-                            () -> copy(second, world.store, world.stop).run()));
+                            () -> copy(second, counting(), world.stop).run()));
             for (CompletableFuture<StageReport> one : both) {
                 StageReport report = one.get(40, TimeUnit.SECONDS);
                 assertThat(report.reason()).isEqualTo(Reasons.BLOBS_FAILED);
                 assertThat(report.figure(Figure.FAILED_BLOBS)).hasValue(3);
             }
         }
-        assertThat(s3.keysPutTwice()).isEmpty();
+        assertThat(putTwice()).isEmpty();
     }
 
     @Test
@@ -203,9 +228,8 @@ class ShardsIT {
 
     @Test
     void oneFailureMoreThanIsAllowedEndsTheRun() {
-        for (int i = 0; i < 5; i++) {
-            world.add("/broken" + i, bytes(10, i));
-        }
+        int blobs = 3_000;
+        addMany(blobs);
         world.pg.execute("UPDATE files SET size = size + 1");
 
         StageReport report = new StageRunner(Stage.COPY, new ProgressMeter(Stage.COPY), new SilentOutput())
@@ -218,7 +242,9 @@ class ShardsIT {
 
         assertThat(report.reason()).isEqualTo(Reasons.BLOBS_FAILED);
         assertThat(report.message()).contains("more than 2 blobs failed");
-        assertThat(report.figure(Figure.FAILED_BLOBS)).hasValue(3);
+        assertThat(report.figure(Figure.FAILED_BLOBS).orElseThrow())
+                .as("what was in flight may fail, too")
+                .isBetween(3L, blobs - 1L);
     }
 
     private StageReport tolerant(Route route, int most, FailureFile file) {
