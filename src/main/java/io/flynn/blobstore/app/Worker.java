@@ -22,6 +22,7 @@ import io.flynn.blobstore.move.Stores;
 import io.flynn.blobstore.serve.ServerSettings;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.BucketOwnership;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
@@ -62,6 +63,9 @@ final class Worker {
     private static final Duration DRAIN = Duration.ofSeconds(25);
 
     private static final Duration CONNECTION_WAIT = Duration.ofSeconds(30);
+
+    /** Of small blobs, at 20 ms each: 25,000 in a second. */
+    private static final int STORE_CONNECTIONS_MAX = 512;
 
     /** PostgreSQL cuts longer names (NAMEDATALEN). */
     private static final int APPLICATION_NAME_MAX = 63;
@@ -165,11 +169,17 @@ final class Worker {
     Stores stores(Route route, int concurrency, Verification verification) {
         Map<BackendName, BlobStore> stores = new HashMap<>();
         for (BackendName backend : externalEnds(route)) {
-            S3BlobStore store = new S3BlobStore(backend(backend), 2 * concurrency, verification, progress.traffic());
+            S3BlobStore store =
+                    new S3BlobStore(backend(backend), connections(concurrency), verification, progress.traffic());
             opened.push(store);
             stores.put(backend, store);
         }
         return new Stores(stores);
+    }
+
+    /** Small blobs are on their way by the dozen for each large one; each large one may be read back beside. */
+    private static int connections(int concurrency) {
+        return Math.max(2 * concurrency, Math.min(concurrency * Traffic.SHARES, STORE_CONNECTIONS_MAX));
     }
 
     /** What the stores at both ends are called. */

@@ -148,7 +148,7 @@ final class BlobMover implements Mover {
     private boolean isProven(ReplayableBody body) {
         return switch (store.proof()) {
             case NONE -> false;
-            case TRANSFER -> true;
+            case TRANSFER -> body.held().isPresent();
             case DIGEST -> body.sha512().isPresent();
         };
     }

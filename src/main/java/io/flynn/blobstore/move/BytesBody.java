@@ -20,6 +20,11 @@ record BytesBody(ByteBuffer bytes, String type, Optional<Sha512> sha512) impleme
     }
 
     @Override
+    public Optional<ByteBuffer> held() {
+        return Optional.of(bytes.duplicate());
+    }
+
+    @Override
     public Flow.Publisher<ByteBuffer> open() {
         return subscriber -> subscriber.onSubscribe(new Once(subscriber));
     }

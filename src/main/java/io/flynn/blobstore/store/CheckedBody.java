@@ -154,8 +154,11 @@ public abstract class CheckedBody implements ReplayableBody {
         }
 
         private boolean deliver(ByteBuffer chunk) {
+            long start = System.nanoTime();
             try {
-                return switch (demand.take(DEMAND_PATIENCE)) {
+                Demand.Answer answer = demand.take(DEMAND_PATIENCE);
+                traffic.waited(Traffic.Wait.NETWORK, System.nanoTime() - start);
+                return switch (answer) {
                     case WANTED -> {
                         subscriber.onNext(chunk);
                         yield true;

@@ -4,7 +4,10 @@ package io.flynn.blobstore.store;
 public enum Proof {
     /** Nothing: the object must be read back. */
     NONE,
-    /** That the bytes are those that were sent. Whether those are the blob's is for the sender to know. */
+    /**
+     * That the bytes are those that were sent, by a checksum that was sent before them; of a body that doesn't lie in memory, nothing.
+     * Whether they are the blob's is for the sender to know.
+     */
     TRANSFER,
     /** That the bytes have the digest that was sent with them; of a body whose digest isn't known, nothing. */
     DIGEST

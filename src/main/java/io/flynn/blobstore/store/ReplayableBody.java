@@ -19,6 +19,11 @@ public interface ReplayableBody {
         return Optional.empty();
     }
 
+    /** The bytes themselves, if they lie in memory: then they can be reckoned up before they are sent. */
+    default Optional<ByteBuffer> held() {
+        return Optional.empty();
+    }
+
     /** The content type to store them with, as the blob's row has it: may be empty, or what no header can carry. */
     String type();
 

@@ -136,6 +136,11 @@ class StoreChecksumIT {
         return world.copy(plain -> store);
     }
 
+    /** Of one large blob and small ones: what doesn't lie in memory has no checksum that could be sent before it. */
+    private static int unproven(Proof proof) {
+        return proof == Proof.TRANSFER ? 1 : 0;
+    }
+
     @Test
     void whatTheStoreProvedIsNotReadBack() {
         for (Proof proof : new Proof[] {Proof.DIGEST, Proof.TRANSFER}) {
@@ -149,7 +154,7 @@ class StoreChecksumIT {
             StageReport copied = copy(store);
 
             assertThat(copied.reason()).as(copied.findings().toString()).isEqualTo(Reasons.DONE);
-            assertThat(store.readBacks).hasValue(0);
+            assertThat(store.readBacks).hasValue(unproven(proof));
             assertThat(world.object(one)).isEqualTo(small);
             assertThat(world.object(other)).isEqualTo(large);
             assertThat(world.object(empty)).isEmpty();
@@ -169,7 +174,7 @@ class StoreChecksumIT {
             StageReport copied = copy(store);
 
             assertThat(copied.reason()).as(copied.findings().toString()).isEqualTo(Reasons.DONE);
-            assertThat(store.readBacks).hasValue(0);
+            assertThat(store.readBacks).hasValue(unproven(proof));
             assertThat(world.column(one, "encode(sha512, 'hex')"))
                     .isEqualTo(Blobs.sha512(small).toString());
             assertThat(world.column(other, "encode(sha512, 'hex')"))
@@ -197,8 +202,8 @@ class StoreChecksumIT {
     }
 
     @Test
-    void aStoreThatProvesNothingIsReadBack() {
-        byte[] bytes = MoveWorld.bytes(5_000, 1);
+    void whatAStoreCantProveIsReadBack() {
+        byte[] bytes = MoveWorld.bytes(3 * MIB + 1, 1);
         UUID id = world.add("/one", bytes);
         try (S3BlobStore store = new S3BlobStore(world.settings(), 4, Verification.STORE_CHECKSUM, new Traffic())) {
             long reads = s3.count(LocalS3.Operation.GET);

@@ -3,18 +3,19 @@ package io.flynn.blobstore.store.s3;
 import io.flynn.blobstore.decide.BackendSettings;
 import java.net.URI;
 import java.time.Duration;
+import java.util.List;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
+import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
 import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.S3AsyncClientBuilder;
 import software.amazon.awssdk.services.s3.S3Configuration;
-import software.amazon.awssdk.services.s3.endpoints.S3EndpointProvider;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
 
 /** Opens the SDK's clients for one backend. Every wait is bounded by progress, not by the size of a transfer. */
@@ -46,6 +47,11 @@ public final class S3Clients {
      * @param connections at most this many at once; further calls wait five seconds for one
      */
     public static S3AsyncClient open(BackendSettings backend, int connections) {
+        return open(backend, connections, List.of());
+    }
+
+    /** @param interceptors see every attempt */
+    static S3AsyncClient open(BackendSettings backend, int connections, List<ExecutionInterceptor> interceptors) {
         S3AsyncClientBuilder builder = S3AsyncClient.builder()
                 .region(region(backend))
                 .credentialsProvider(credentials(backend))
@@ -53,9 +59,10 @@ public final class S3Clients {
                 // Today's default trailers are refused by older stores; the bytes are proven by reading them back.
                 .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
                 .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
-                .overrideConfiguration(c -> c.retryStrategy(AwsRetryStrategy.standardRetryStrategy().toBuilder()
-                        .maxAttempts(ATTEMPTS)
-                        .build()))
+                .overrideConfiguration(c -> c.executionInterceptors(interceptors)
+                        .retryStrategy(AwsRetryStrategy.standardRetryStrategy().toBuilder()
+                                .maxAttempts(ATTEMPTS)
+                                .build()))
                 .httpClientBuilder(NettyNioAsyncHttpClient.builder()
                         .eventLoopGroup(Loop.SHARED)
                         .maxConcurrency(connections)
@@ -80,29 +87,13 @@ public final class S3Clients {
         return builder.build();
     }
 
-    /** Where the bucket's objects are, without the last slash. */
-    static URI bucketUri(BackendSettings backend) {
-        if (backend.endpoint().isEmpty()) {
-            return S3EndpointProvider.defaultProvider()
-                    .resolveEndpoint(e ->
-                            e.region(region(backend)).bucket(backend.bucket()).forcePathStyle(backend.pathStyle()))
-                    .join()
-                    .endpointUrl()
-                    .toUri();
-        }
-        URI endpoint = backend.endpoint().get();
-        return backend.pathStyle()
-                ? URI.create(endpoint.getScheme() + "://" + endpoint.getRawAuthority() + "/" + backend.bucket())
-                : URI.create(endpoint.getScheme() + "://" + backend.bucket() + "." + endpoint.getRawAuthority());
-    }
-
     /** What people know the backend's store by, for messages. */
     public static String describe(BackendSettings backend) {
         return "bucket " + backend.bucket() + " at "
                 + backend.endpoint().map(URI::toString).orElse("AWS " + backend.region());
     }
 
-    static Region region(BackendSettings backend) {
+    private static Region region(BackendSettings backend) {
         return Region.of(backend.region().isEmpty() ? REGION_IF_NONE : backend.region());
     }
 

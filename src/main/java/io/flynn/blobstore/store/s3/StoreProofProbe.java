@@ -3,16 +3,18 @@ package io.flynn.blobstore.store.s3;
 import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.Proof;
-import io.flynn.blobstore.store.ReplayableBody;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
-import java.util.Map;
-import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.Flow;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import software.amazon.awssdk.core.async.AsyncRequestBody;
+import software.amazon.awssdk.http.HttpStatusCode;
+import software.amazon.awssdk.services.s3.S3AsyncClient;
+import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 
 /**
@@ -23,8 +25,6 @@ import software.amazon.awssdk.services.s3.model.S3Exception;
  */
 final class StoreProofProbe {
 
-    static final String SHA512_HEADER = "x-amz-checksum-sha512";
-
     private static final Logger LOG = LoggerFactory.getLogger(StoreProofProbe.class);
 
     private static final byte[] CONTENT = "blobstore checksum probe\n".getBytes(StandardCharsets.UTF_8);
@@ -33,30 +33,30 @@ final class StoreProofProbe {
     /** The right one is another; that of eight zeros says it clearly in a log. */
     private static final String WRONG_CRC = Base64.getEncoder().encodeToString(new byte[Long.BYTES]);
 
-    private final ObjectClient client;
+    private static final int NOT_IMPLEMENTED = 501;
+
+    private final S3AsyncClient client;
+    private final String bucket;
 
     /** Under a key of its own, so that two probes don't meet. */
     private final String key = UUID.randomUUID().toString();
 
-    StoreProofProbe(ObjectClient client) {
+    StoreProofProbe(S3AsyncClient client, String bucket) {
         this.client = client;
+        this.bucket = bucket;
     }
 
-    private interface Attempt {
-        void put();
-    }
-
-    /** @throws S3Exception, or what the client throws otherwise, if the store doesn't take objects at all */
+    /** @throws CompletionException with what the SDK throws, if the store doesn't take objects at all */
     Proof ask() {
         try {
             if (checks(
-                    () -> client.put(key, new Content(), digestHeader(digest(OTHER_CONTENT))),
-                    () -> client.put(key, new Content(), digestHeader(digest(CONTENT))))) {
+                    put -> put.checksumSHA512(base64(digest(OTHER_CONTENT))),
+                    put -> put.checksumSHA512(base64(digest(CONTENT))))) {
                 return Proof.DIGEST;
             }
             if (checks(
-                    () -> client.putWithTrailer(key, new Content(), Optional.of(WRONG_CRC)),
-                    () -> client.putWithTrailer(key, new Content()))) {
+                    put -> put.checksumCRC64NVME(WRONG_CRC),
+                    put -> put.checksumCRC64NVME(crc64Nvme(ByteBuffer.wrap(CONTENT))))) {
                 return Proof.TRANSFER;
             }
             return Proof.NONE;
@@ -65,21 +65,35 @@ final class StoreProofProbe {
         }
     }
 
-    static Map<String, String> digestHeader(Sha512 digest) {
-        return Map.of(SHA512_HEADER, Base64.getEncoder().encodeToString(digest.bytes()));
+    static String base64(Sha512 digest) {
+        return Base64.getEncoder().encodeToString(digest.bytes());
     }
 
-    private static boolean checks(Attempt wrong, Attempt right) {
+    static String crc64Nvme(ByteBuffer bytes) {
+        Crc64Nvme crc = new Crc64Nvme();
+        crc.update(bytes);
+        return crc.base64();
+    }
+
+    private boolean checks(Consumer<PutObjectRequest.Builder> wrong, Consumer<PutObjectRequest.Builder> right) {
         return !isTaken(wrong) && isTaken(right);
     }
 
-    /** @throws S3Exception if it is refused for a reason that has nothing to do with a checksum */
-    private static boolean isTaken(Attempt attempt) {
+    /** @throws CompletionException if it is refused for a reason that has nothing to do with a checksum */
+    private boolean isTaken(Consumer<PutObjectRequest.Builder> checksum) {
         try {
-            attempt.put();
+            client.putObject(
+                            put -> {
+                                put.bucket(bucket).key(key);
+                                checksum.accept(put);
+                            },
+                            AsyncRequestBody.fromBytes(CONTENT))
+                    .join();
             return true;
-        } catch (S3Exception e) {
-            if (e.statusCode() == 400 || e.statusCode() == 501) {
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof S3Exception refusal
+                    && (refusal.statusCode() == HttpStatusCode.BAD_REQUEST
+                            || refusal.statusCode() == NOT_IMPLEMENTED)) {
                 return false;
             }
             throw e;
@@ -94,43 +108,10 @@ final class StoreProofProbe {
 
     private void tidyUp() {
         try {
-            client.delete(key);
-        } catch (RuntimeException e) {
+            client.deleteObject(d -> d.bucket(bucket).key(key)).join();
+        } catch (CompletionException e) {
             // Who may not delete may still move; what is left is 25 bytes, and listed by a check.
             LOG.info("object {} of a checksum probe may be left", key, e);
-        }
-    }
-
-    private static final class Content implements ReplayableBody {
-        @Override
-        public long size() {
-            return CONTENT.length;
-        }
-
-        @Override
-        public String type() {
-            return "";
-        }
-
-        @Override
-        public Flow.Publisher<ByteBuffer> open() {
-            return subscriber -> subscriber.onSubscribe(new Flow.Subscription() {
-                private boolean isOver;
-
-                @Override
-                public void request(long items) {
-                    if (!isOver) {
-                        isOver = true;
-                        subscriber.onNext(ByteBuffer.wrap(CONTENT));
-                        subscriber.onComplete();
-                    }
-                }
-
-                @Override
-                public void cancel() {
-                    isOver = true;
-                }
-            });
         }
     }
 }
