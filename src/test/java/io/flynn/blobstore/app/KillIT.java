@@ -432,17 +432,7 @@ class KillIT {
 
         Server(int round) throws IOException {
             log = folder.resolve("server-" + round);
-            ProcessBuilder builder = new ProcessBuilder(
-                            Path.of(System.getProperty("java.home"), "bin", "java")
-                                    .toString(),
-                            "-XX:+UseSerialGC",
-                            "-XX:TieredStopAtLevel=1",
-                            "-Xmx256m",
-                            "-Dlogback.configurationFile=logback.xml",
-                            "-cp",
-                            System.getProperty("java.class.path"),
-                            Main.class.getName(),
-                            "server")
+            ProcessBuilder builder = new ProcessBuilder(OurProgram.command("-Xmx256m", "server"))
                     .redirectErrorStream(true)
                     .redirectOutput(log.toFile());
             builder.environment().clear();

@@ -7,14 +7,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.HttpURLConnection;
 import java.net.URI;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 
 /** The server as a process of its own, on any free port. */
@@ -32,13 +30,8 @@ final class ServerProcess implements AutoCloseable {
      * @param options of the JVM
      */
     ServerProcess(Map<String, String> environment, boolean isOutputTaken, String... options) throws IOException {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(List.of(options));
-        // The program's own log, not that of tests.
-        command.add("-Dlogback.configurationFile=logback.xml");
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "server"));
-        ProcessBuilder builder = new ProcessBuilder(command);
+        ProcessBuilder builder = new ProcessBuilder(OurProgram.command(
+                Stream.concat(Stream.of(options), Stream.of("server")).toArray(String[]::new)));
         builder.environment().clear();
         builder.environment().put("PORT", "0");
         builder.environment().put("BLOBSTORE_METRICS_PORT", "0");

@@ -56,13 +56,7 @@ class WorkerRoleIT {
     }
 
     private Process start(String... arguments) throws IOException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.flynn.blobstore.app.Main",
-                "worker"));
+        List<String> command = OurProgram.command("worker");
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectOutput(folder.resolve("out").toFile())
@@ -266,13 +260,7 @@ class WorkerRoleIT {
 
     @Test
     void theVersionIsToldByTheProgram() throws Exception {
-        Process process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "io.flynn.blobstore.app.Main",
-                        "--version")
-                .start();
+        Process process = new ProcessBuilder(OurProgram.command("--version")).start();
         assertThat(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
                 .matches("blobstore [0-9]+\\.[0-9]+\\.[0-9]+\\R");
         assertThat(process.waitFor()).isZero();

@@ -1,0 +1,31 @@
+package io.flynn.blobstore.app;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** How tests start the program as a process of its own, from the class path that they run on. */
+final class OurProgram {
+
+    private OurProgram() {}
+
+    /** @param arguments a role and what follows it; what begins with {@code -X} before it is for the JVM, and wins over ours */
+    static List<String> command(String... arguments) {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                // They live for seconds: what the second compiler would gain, it costs.
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                // The program's own log, not that of tests.
+                "-Dlogback.configurationFile=logback.xml"));
+        List<String> given = List.of(arguments);
+        int role = 0;
+        while (role < given.size() && given.get(role).startsWith("-X")) {
+            role++;
+        }
+        command.addAll(given.subList(0, role));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+        command.addAll(given.subList(role, given.size()));
+        return command;
+    }
+}
