@@ -136,7 +136,9 @@ class LocalNodeTest {
     @Test
     void aMountedConfigMapChangesInAPodThatRuns() {
         client.resource(config("first")).create();
-        Pod pod = pod(shell("until grep -q second /etc/config/key; do sleep 0.1; done; cat /etc/config/key"));
+        Container container = shell("until grep -q second $0; do sleep 0.1; done; cat $0");
+        container.setArgs(List.of(container.getArgs().getFirst(), "/etc/config/key"));
+        Pod pod = pod(container);
         pod.getSpec()
                 .setVolumes(List.of(new VolumeBuilder()
                         .withName("config")
