@@ -34,15 +34,22 @@ final class MigrationLimits {
 
     /** Whether the pods are told something else than the spec has; asks the API server. */
     boolean differ(BlobMigration migration) {
-        ConfigMap live = client.configMaps()
+        return !find(migration).map(ConfigMap::getData).equals(Optional.of(data(migration.getSpec())));
+    }
+
+    private Optional<ConfigMap> find(BlobMigration migration) {
+        return Optional.ofNullable(client.configMaps()
                 .inNamespace(migration.getMetadata().getNamespace())
                 .withName(name(migration.getMetadata().getUid()))
-                .get();
-        return !Optional.ofNullable(live).map(ConfigMap::getData).equals(Optional.of(data(migration.getSpec())));
+                .get());
     }
 
     /** Tells the pods, those to come and those that run, what the spec has now. */
     void write(BlobMigration migration) {
+        if (find(migration).isEmpty()) {
+            client.resource(of(migration)).create();
+            return;
+        }
         client.resource(of(migration))
                 .patch(new PatchContext.Builder()
                         .withPatchType(PatchType.SERVER_SIDE_APPLY)

@@ -23,7 +23,7 @@ class RbacIsMinimalTest {
             Map.entry("blobstore.flynn.io/blobmigrations watch", "informer"),
             Map.entry("blobstore.flynn.io/blobmigrations/status patch", "conditions, ledger of stages"),
             Map.entry("configmaps get", "whether a migration's pods are told what its spec says"),
-            Map.entry("configmaps create", "the limits of a migration, mounted in its pods; apply asks for it"),
+            Map.entry("configmaps create", "the limits of a migration, mounted in its pods"),
             Map.entry("configmaps patch", "the limits of a migration, by server-side apply"),
             Map.entry("secrets get", "the Secret that a backend names, and our own; by name only"),
             Map.entry("secrets create", "one immutable Secret for each configuration"),

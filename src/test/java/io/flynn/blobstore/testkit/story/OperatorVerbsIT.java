@@ -68,6 +68,12 @@ class OperatorVerbsIT {
                 .atMost(PATIENCE)
                 .until(() -> world.operatorsCalls().stream()
                         .anyMatch(call -> call.resource().equals("pods/log")));
+        patch(world, "{\"spec\": {\"concurrencyPerPod\": 4}}");
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .until(() -> world.operatorsCalls().stream()
+                        .anyMatch(call -> call.resource().equals("configmaps")
+                                && call.verb().equals("patch")));
         suspend(world, true);
         world.await("bm/pg-to-s3", "Suspended", PATIENCE);
         world.s3().delayPuts(Duration.ZERO);
@@ -76,10 +82,14 @@ class OperatorVerbsIT {
     }
 
     private static void suspend(LocalWorld world, boolean suspended) {
+        patch(world, "{\"spec\": {\"suspend\": %s}}".formatted(suspended));
+    }
+
+    private static void patch(LocalWorld world, String change) {
         world.kubernetes()
                 .genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobMigration")
                 .withName("pg-to-s3")
-                .patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\": {\"suspend\": %s}}".formatted(suspended));
+                .patch(PatchContext.of(PatchType.JSON_MERGE), change);
     }
 
     private static Set<Permission> used(LocalWorld world) {
