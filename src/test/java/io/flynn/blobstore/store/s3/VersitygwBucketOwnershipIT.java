@@ -28,6 +28,12 @@ class VersitygwBucketOwnershipIT extends BucketOwnershipContract {
         }
     }
 
+    /** Seen with 1.8.0 on posix: of ten that replace one object by its Etag at once, two are told that they did. */
+    @Override
+    boolean decidesBetweenWrites() {
+        return false;
+    }
+
     @Override
     BackendSettings settings() {
         return store.backend(Blobs.S3MAIN);
