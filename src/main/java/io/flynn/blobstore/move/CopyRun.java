@@ -95,7 +95,12 @@ public final class CopyRun implements StageRun {
             ObjectSource objects = objects(route, stores);
             source = objects;
             mover = new LargeObjectMover(
-                    objects, largeObjects, new LargeObjectArrivals(context.database()), catalog, uploads);
+                    objects,
+                    largeObjects,
+                    new LargeObjectArrivals(context.database()),
+                    catalog,
+                    context.progress().traffic(),
+                    uploads);
         }
         settler = new Settler(context.database(), route, stores);
         failures = new Failures(tolerance.retries(), tolerance.blobsMax(), tolerance.file(), context.progress());

@@ -6,12 +6,15 @@ import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.decide.MoveDecision.Fault;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.LargeObjectArrivals;
 import io.flynn.blobstore.store.postgres.LargeObjectArrivals.Arrival;
 import io.flynn.blobstore.store.postgres.LargeObjects;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -30,19 +33,25 @@ final class LargeObjectMover implements Mover {
     private final LargeObjects largeObjects;
     private final LargeObjectArrivals arrivals;
     private final MoveCatalog catalog;
+    private final Traffic traffic;
     private final AtomicLong uploads;
 
-    /** @param uploads counts what is written */
+    /**
+     * @param traffic limits how fast is read
+     * @param uploads counts what is written
+     */
     LargeObjectMover(
             ObjectSource source,
             LargeObjects largeObjects,
             LargeObjectArrivals arrivals,
             MoveCatalog catalog,
+            Traffic traffic,
             AtomicLong uploads) {
         this.source = source;
         this.largeObjects = largeObjects;
         this.arrivals = arrivals;
         this.catalog = catalog;
+        this.traffic = traffic;
         this.uploads = uploads;
     }
 
@@ -55,7 +64,9 @@ final class LargeObjectMover implements Mover {
         Optional<ByteBuffer> bytes = blob.bytes().get();
         return bytes.isEmpty()
                 ? new Moved.Faulty(Fault.SOURCE_MISSING)
-                : arrive(blob.row(), () -> new ByteArrayInputStream(bytes.get().array()));
+                : arrive(
+                        blob.row(),
+                        () -> new Paced(new ByteArrayInputStream(bytes.get().array())));
     }
 
     @Override
@@ -65,7 +76,7 @@ final class LargeObjectMover implements Mover {
                 return new Moved.Faulty(Fault.SOURCE_MISSING);
             }
             try {
-                return arrive(row, () -> source.open(row));
+                return arrive(row, () -> new Paced(source.open(row)));
             } catch (StorageFailure.Missing e) {
                 if (e.reason().equals(Reasons.SOURCE_MISSING)) {
                     return new Moved.Faulty(Fault.SOURCE_MISSING);
@@ -118,5 +129,33 @@ final class LargeObjectMover implements Mover {
             return Optional.empty();
         }
         return Optional.of(read.size() == row.size() ? Fault.DIGEST_DIFFERS : Fault.SIZE_DIFFERS);
+    }
+
+    /** Read as fast as may be. */
+    private final class Paced extends FilterInputStream {
+
+        Paced(InputStream bytes) {
+            super(bytes);
+        }
+
+        @Override
+        public int read() throws IOException {
+            int next = super.read();
+            passed(next < 0 ? 0 : 1);
+            return next;
+        }
+
+        @Override
+        public int read(byte[] target, int offset, int length) throws IOException {
+            int read = super.read(target, offset, length);
+            passed(read);
+            return read;
+        }
+
+        private void passed(int bytes) {
+            if (bytes > 0) {
+                traffic.pass(bytes);
+            }
+        }
     }
 }

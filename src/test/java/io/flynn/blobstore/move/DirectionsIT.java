@@ -17,6 +17,7 @@ import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -63,6 +64,21 @@ class DirectionsIT {
     @AfterEach
     void closeWorld() {
         world.close();
+    }
+
+    @Test
+    void aLimitOfBytesHoldsOnTheWayIntoTheDatabase() {
+        for (int i = 0; i < 4; i++) {
+            world.addObject("/small" + i, MoveWorld.bytes(200_000, i));
+        }
+        world.addObject("/streamed", MoveWorld.bytes(2 * MIB, 9));
+        StageContext context = world.context(Stage.COPY);
+        context.progress().traffic().limitBytes(2 * MIB);
+
+        StageReport copied = new CopyRun(context, BACK, world.stores(), 4, 2).run();
+
+        assertThat(copied.figure(Figure.COPIED_BLOBS)).hasValue(5);
+        assertThat(context.progress().traffic().bottleneck()).contains(Traffic.Wait.THROTTLE);
     }
 
     static List<Route> fromABucket() {

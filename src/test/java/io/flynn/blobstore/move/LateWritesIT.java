@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport.Figure;
+import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -105,6 +106,7 @@ class LateWritesIT {
                         new io.flynn.blobstore.store.postgres.LargeObjects(world.database),
                         new io.flynn.blobstore.store.postgres.LargeObjectArrivals(world.database),
                         catalog,
+                        new Traffic(),
                         uploads);
         StageContext context = new StageContext(
                 world.database, "migration-1", new ProgressMeter(io.flynn.blobstore.decide.Stage.COPY), stop);
