@@ -4,6 +4,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
@@ -11,6 +12,8 @@ import java.util.NavigableSet;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * How the workers of one migration share its blobs: the first byte of a row's id is its shard, and whoever holds a shard's
@@ -22,6 +25,8 @@ import java.util.UUID;
 public final class Shards implements AutoCloseable {
 
     public static final int COUNT = 256;
+
+    private static final Logger LOG = LoggerFactory.getLogger(Shards.class);
 
     private static final String TRIED = "share the blobs with other workers";
 
@@ -37,6 +42,8 @@ public final class Shards implements AutoCloseable {
             GROUP BY l.objid""";
 
     private static final String LOCK = "SELECT s, pg_try_advisory_lock(?, s) FROM unnest(?::int[]) AS w(s)";
+
+    private static final String UNLOCK_ALL = "SELECT pg_advisory_unlock_all()";
 
     private static final String UNLOCK = "SELECT pg_advisory_unlock(?, s) FROM unnest(?::int[]) AS w(s)";
 
@@ -157,10 +164,12 @@ public final class Shards implements AutoCloseable {
 
     @Override
     public void close() {
-        try {
-            session.close();
-        } catch (SQLException e) {
-            throw PgFailures.translate(TRIED, e);
+        try (session;
+                Statement unlock = session.createStatement()) {
+            // A session ends a while after it is closed, and only then would its locks.
+            unlock.execute(UNLOCK_ALL);
+        } catch (SQLException alreadyEnded) {
+            LOG.debug("the session of the shards' locks had ended", alreadyEnded);
         }
     }
 
