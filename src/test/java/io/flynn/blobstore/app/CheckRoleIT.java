@@ -20,6 +20,7 @@ import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -212,6 +213,7 @@ class CheckRoleIT {
                 .isEqualTo(20);
     }
 
+    @Tag("long")
     @Test
     void aDatabaseThatIsAwayIsExitSeventyFive() throws Exception {
         environment.put("PGPORT", "1");

@@ -26,6 +26,7 @@ import java.util.regex.Pattern;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -208,6 +209,7 @@ class MigrateRoleIT {
         assertThat(refused.out() + refused.err()).contains(variable);
     }
 
+    @Tag("long")
     @Test
     void databaseThatIsAwayIsExitSeventyFive() throws Exception {
         environment.put("PGPORT", "1");

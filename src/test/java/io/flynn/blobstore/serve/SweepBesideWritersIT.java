@@ -135,12 +135,12 @@ class SweepBesideWritersIT {
             Awaitility.await()
                     .atMost(Duration.ofMinutes(4))
                     .until(() ->
-                            !failures.isEmpty() || (sweeps.get() >= 6 && migrations.get() >= 2 && writes.get() >= 300));
+                            !failures.isEmpty() || (sweeps.get() >= 3 && migrations.get() >= 2 && writes.get() >= 300));
             old.overwriteToo();
             int before = sweeps.get();
             Awaitility.await()
                     .atMost(Duration.ofMinutes(4))
-                    .until(() -> !failures.isEmpty() || sweeps.get() >= before + 6);
+                    .until(() -> !failures.isEmpty() || sweeps.get() >= before + 3);
             old.stop();
             isOver.set(true);
             for (Thread thread : threads) {

@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -260,6 +261,8 @@ public final class LocalS3 implements AutoCloseable {
     public void close() {
         try {
             proxy.stop();
+        } catch (TimeoutException stillAsked) {
+            // It waits for requests that somebody does not take the answer to, and then ends them.
         } catch (Exception e) {
             throw new IllegalStateException("S3Proxy did not stop", e);
         }
