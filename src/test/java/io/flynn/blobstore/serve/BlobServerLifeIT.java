@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.PgSettings;
@@ -250,6 +251,35 @@ class BlobServerLifeIT {
                     .isInstanceOf(StorageFailure.Unreachable.class);
             assertThat(LARGE).startsWith(read.toString(StandardCharsets.UTF_8));
         }
+    }
+
+    @Test
+    void deleteWhoseConnectionBreaksIsMadeOnAnother() throws Exception {
+        try (RunningServer server = RunningServer.ready(environment);
+                Database pool = new Database(PgSettings.decode(environment), "test", 2, PATIENCE);
+                Connection other = database.connect()) {
+            server.put("/a", LARGE);
+            other.setAutoCommit(false);
+            try (Statement statement = other.createStatement()) {
+                statement.execute("SELECT 1 FROM files WHERE name = '/a' FOR UPDATE");
+            }
+
+            CompletableFuture<Void> deleted = CompletableFuture.runAsync(
+                    () -> new ServedCatalog(pool).delete(new BlobName("/a"), Precondition.NONE));
+            Awaitility.await().until(() -> waitsForALock() == 1);
+            breakConnections();
+            Awaitility.await().until(() -> waitsForALock() == 1);
+            other.rollback();
+
+            assertThat(deleted).succeedsWithin(PATIENCE);
+            assertThat(database.count("SELECT count(*) FROM files WHERE deleted_at IS NULL"))
+                    .isZero();
+        }
+    }
+
+    private long waitsForALock() {
+        return database.count("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test'"
+                + " AND wait_event_type = 'Lock'");
     }
 
     private void breakConnections() {

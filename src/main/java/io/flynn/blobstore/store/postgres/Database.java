@@ -73,9 +73,9 @@ public final class Database implements AutoCloseable {
         pool.setMetricsTrackerFactory(new MicrometerMetricsTrackerFactory(registry));
     }
 
-    /** Work that only reads, and so can be done again as long as nothing of what it read went out of the program's hands. */
+    /** Work that may be done twice, as long as nothing that it read went out of the program's hands. */
     @FunctionalInterface
-    interface ReadWork<T> {
+    interface RepeatableWork<T> {
         /** @param handingOn to be run before anything is handed on that can't be taken back */
         T on(Connection connection, Runnable handingOn) throws SQLException;
     }
@@ -95,14 +95,17 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * The same for work that only reads: if its connection breaks before anything was handed on, it is done once more on
+     * The same for work that may be done twice: if its connection breaks before anything was handed on, it is done once more on
      * another. A database that can't be reached at all is not asked twice.
+     *
+     * @param patience how long to wait for each answer; one that doesn't come is a connection that is broken
      */
-    <T> T read(String tried, ReadWork<T> work) {
+    <T> T repeatable(String tried, Duration patience, RepeatableWork<T> work) {
         AtomicBoolean canRepeat = new AtomicBoolean();
         try {
             return with(tried, connection -> {
                 canRepeat.set(true);
+                waitFor(connection, patience);
                 return work.on(connection, () -> canRepeat.set(false));
             });
         } catch (StorageFailure.Unreachable e) {
@@ -111,9 +114,18 @@ public final class Database implements AutoCloseable {
             }
             // What broke one connection has most often broken all of them.
             pool.getHikariPoolMXBean().softEvictConnections();
-            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("reading once more on another connection");
-            return with(tried, connection -> work.on(connection, () -> {}));
+            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more on another connection");
+            return with(tried, connection -> {
+                waitFor(connection, patience);
+                return work.on(connection, () -> {});
+            });
         }
+    }
+
+    /** @param patience how long to wait for each of the connection's answers until it is given back */
+    static void waitFor(Connection connection, Duration patience) throws SQLException {
+        // The pool sets it back.
+        connection.setNetworkTimeout(Runnable::run, Math.toIntExact(patience.toMillis()));
     }
 
     /**
@@ -132,8 +144,7 @@ public final class Database implements AutoCloseable {
      */
     <T> T inTransaction(String tried, Duration patience, Work<T> work) {
         try (Connection connection = borrow(tried)) {
-            // The pool sets it back.
-            connection.setNetworkTimeout(Runnable::run, Math.toIntExact(patience.toMillis()));
+            waitFor(connection, patience);
             connection.setAutoCommit(false);
             T result;
             try {

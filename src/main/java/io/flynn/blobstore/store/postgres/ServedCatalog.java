@@ -46,6 +46,17 @@ import java.util.concurrent.atomic.LongAdder;
  */
 public final class ServedCatalog {
 
+    /** For an answer that an index finds: most clients wait no longer than a minute, and one that is lost is asked for again. */
+    private static final Duration ANSWER = Duration.ofSeconds(30);
+
+    private static final Duration SIGN_OF_LIFE = Duration.ofSeconds(5);
+
+    /** For one that has to be sorted first. */
+    private static final Duration LISTING = Duration.ofMinutes(2);
+
+    /** What a disk that is busy with other things unlinks in a second. */
+    private static final long UNLINKED_BYTES_PER_SECOND = 10_000_000;
+
     private static final int LIST_FETCH_ROWS = 1_000;
 
     private static final Memory ENOUGH = new Memory(Memory.CHUNK_BYTES_MAX, 1_000);
@@ -72,6 +83,10 @@ public final class ServedCatalog {
             WITH doomed AS (
                 SELECT file_id FROM files WHERE deleted_at IS NULL AND name = ANY (?) ORDER BY file_id FOR UPDATE)
             """ + LiveRows.SOFT_DELETE + "FROM doomed d WHERE f.file_id = d.file_id RETURNING f.name";
+
+    private static final String BYTES_OF_NAMES = """
+            SELECT coalesce(sum(size), 0)::bigint FROM files
+            WHERE deleted_at IS NULL AND name = ANY (?) AND file_oid IS NOT NULL""";
 
     private static final String LIVE_NAMES = "SELECT name FROM files WHERE deleted_at IS NULL AND name = ANY (?)";
 
@@ -177,7 +192,7 @@ public final class ServedCatalog {
 
     /** Asks the database for a sign of life. */
     public void ping() {
-        database.with("ask the database for a sign of life", connection -> {
+        database.repeatable("ask the database for a sign of life", SIGN_OF_LIFE, (connection, handingOn) -> {
             try (Statement statement = connection.createStatement()) {
                 return statement.execute("SELECT 1");
             }
@@ -185,12 +200,14 @@ public final class ServedCatalog {
     }
 
     public Optional<BlobVersion> find(BlobName name) {
-        return database.read("look up a name", (connection, handingOn) -> LiveRows.find(connection, name));
+        return database.repeatable(
+                "look up a name", ANSWER, (connection, handingOn) -> LiveRows.find(connection, name));
     }
 
     /** Checks {@code precondition} now; it is what it is checked for that decides, later. */
     public void require(BlobName name, Precondition precondition) {
-        precondition.check(database.read("look up a name", (connection, handingOn) -> LiveRows.look(connection, name)));
+        precondition.check(database.repeatable(
+                "look up a name", ANSWER, (connection, handingOn) -> LiveRows.look(connection, name)));
     }
 
     /**
@@ -203,8 +220,8 @@ public final class ServedCatalog {
     public Optional<BlobVersion> read(BlobName name, Reading reading) throws IOException {
         if (smallReads.tryAcquire()) {
             try {
-                Optional<LiveRows.Found> found = database.read(
-                        "read a blob", (connection, handingOn) -> LiveRows.findWithBytes(connection, name));
+                Optional<LiveRows.Found> found = database.repeatable(
+                        "read a blob", ANSWER, (connection, handingOn) -> LiveRows.findWithBytes(connection, name));
                 if (found.filter(LiveRows.Found::isWithoutItsBytes).isEmpty()) {
                     if (found.isPresent()) {
                         readFromMemory(found.get(), reading);
@@ -245,8 +262,8 @@ public final class ServedCatalog {
         }));
     }
 
-    private <T> T inOneSnapshot(String tried, Database.ReadWork<T> work) {
-        return database.read(tried, (connection, handingOn) -> {
+    private <T> T inOneSnapshot(String tried, Database.RepeatableWork<T> work) {
+        return database.repeatable(tried, ANSWER, (connection, handingOn) -> {
             connection.setAutoCommit(false);
             try (Statement statement = connection.createStatement()) {
                 statement.execute(ONE_SNAPSHOT);
@@ -373,9 +390,11 @@ public final class ServedCatalog {
      * @throws StorageFailure.Busy if one of the names is replaced without pause
      */
     public void delete(BlobName name, Precondition precondition) {
-        database.with("delete a name", connection -> {
+        database.repeatable("delete a name", ANSWER, (connection, handingOn) -> {
             connection.setAutoCommit(false);
             if (!Precondition.NONE.equals(precondition)) {
+                // What it has deleted would not meet it the second time.
+                handingOn.run();
                 precondition.check(LiveRows.lock(connection, name));
             }
             try (NamesBelow below = new NamesBelow(connection, name)) {
@@ -399,7 +418,7 @@ public final class ServedCatalog {
      * @throws IOException if {@code children} does
      */
     public void list(BlobName directory, Children children) throws IOException {
-        unwrapping(() -> database.read("list names", (connection, handingOn) -> {
+        unwrapping(() -> database.repeatable("list names", LISTING, (connection, handingOn) -> {
             // The driver fetches in portions only inside a transaction.
             connection.setAutoCommit(false);
             try (PreparedStatement statement = connection.prepareStatement(CHILDREN)) {
@@ -485,6 +504,7 @@ public final class ServedCatalog {
         Set<String> left = new HashSet<>(names);
         for (int turn = 0; turn < LiveRows.TURNS_MAX; turn++) {
             LiveRows.waitForLocksOnly(connection);
+            Database.waitFor(connection, ANSWER.plus(unlinking(connection, left)));
             left.removeAll(names(connection, DELETE_NAMES, left));
             connection.commit();
             if (!left.isEmpty()) {
@@ -495,6 +515,17 @@ public final class ServedCatalog {
             }
         }
         throw LiveRows.contended();
+    }
+
+    /** How long the large objects of these names may take to go. */
+    private static Duration unlinking(Connection connection, Collection<String> names) throws SQLException {
+        try (PreparedStatement prepared = connection.prepareStatement(BYTES_OF_NAMES)) {
+            prepared.setArray(1, connection.createArrayOf("text", names.toArray()));
+            try (ResultSet rows = prepared.executeQuery()) {
+                rows.next();
+                return Duration.ofSeconds(rows.getLong(1) / UNLINKED_BYTES_PER_SECOND);
+            }
+        }
     }
 
     private static Set<String> names(Connection connection, String statement, Collection<String> those)

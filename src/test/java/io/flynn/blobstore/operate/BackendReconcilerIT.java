@@ -17,7 +17,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** On LocalCluster: everywhere. It loses answers on request besides. */
-class BackendClusterTest extends BackendContract {
+class BackendReconcilerIT extends BackendContract {
 
     private static LocalCluster cluster;
     private static KubernetesClient client;

@@ -6,7 +6,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 
 /** On LocalCluster: everywhere. */
-class MigrationTargetTest extends MigrationTargetContract {
+class MigrationTargetIT extends MigrationTargetContract {
 
     private static LocalCluster cluster;
     private static KubernetesClient client;
