@@ -115,7 +115,7 @@ class KillIT {
 
     @Test
     void nothingIsLostWhenServersAreKilled() throws Exception {
-        kill(Integer.getInteger("kills", 10));
+        kill(Integer.getInteger("kills", 5));
     }
 
     @Test

@@ -24,6 +24,7 @@ final class ServerProcess implements AutoCloseable {
 
     private final Process process;
     private final StringBuffer log = new StringBuffer();
+    private final Thread reader;
 
     /**
      * @param isOutputTaken whether somebody reads standard output; errors are read in any case
@@ -38,7 +39,7 @@ final class ServerProcess implements AutoCloseable {
         builder.environment().putAll(environment);
         builder.redirectErrorStream(isOutputTaken);
         process = builder.start();
-        Thread.startVirtualThread(() -> read(isOutputTaken ? process.inputReader() : process.errorReader()));
+        reader = Thread.startVirtualThread(() -> read(isOutputTaken ? process.inputReader() : process.errorReader()));
     }
 
     private void read(BufferedReader output) {
@@ -91,10 +92,12 @@ final class ServerProcess implements AutoCloseable {
         return log.toString();
     }
 
+    /** All that it wrote is in its log then. */
     int exitCode() throws InterruptedException {
         assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS))
                 .as(log())
                 .isTrue();
+        assertThat(reader.join(PATIENCE)).as(log()).isTrue();
         return process.exitValue();
     }
 }

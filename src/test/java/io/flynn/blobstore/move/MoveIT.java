@@ -37,6 +37,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -114,8 +115,9 @@ class MoveIT {
         assertThat(vacuumed.outcome()).as(vacuumed.message()).isEqualTo(ExitCode.DONE);
         assertThat(vacuumed.findings())
                 .anySatisfy(finding -> assertThat(finding.message()).isEqualTo("FULL"));
+        // Not of what it was before: autovacuum may have come first.
         assertThat(vacuumed.figure(Figure.LARGE_OBJECT_BYTES_AFTER).orElseThrow())
-                .isLessThan(vacuumed.figure(Figure.LARGE_OBJECT_BYTES_BEFORE).orElseThrow() / 10);
+                .isLessThan(IntStream.of(sizes).sum() / 10);
         assertThat(world.verify().reason()).isEqualTo(Reasons.DONE);
     }
 
