@@ -22,4 +22,10 @@ public record Progress(
         long failedBlobs,
         long bytesPerSecond,
         String blob,
-        String bottleneck) {}
+        String bottleneck) {
+
+    /** Whether the stage knows by now how much there is to do; one that has nothing to do never does. */
+    public boolean counted() {
+        return totalBlobs > 0;
+    }
+}

@@ -54,6 +54,9 @@ record MigrationProgress(Amount total, Amount copied, Amount verified, Amount re
 
     /** While a stage runs. */
     MigrationProgress during(Progress progress) {
+        if (!progress.counted()) {
+            return this;
+        }
         Amount done = new Amount(progress.doneBlobs(), progress.doneBytes());
         return switch (progress.stage()) {
             case COPY ->
@@ -72,7 +75,7 @@ record MigrationProgress(Amount total, Amount copied, Amount verified, Amount re
      * @param complete whether all is done
      */
     ProgressState toStatus(Optional<Heard> heard, boolean complete) {
-        Optional<Progress> live = heard.map(Heard::progress);
+        Optional<Progress> live = heard.map(Heard::progress).filter(Progress::counted);
         long done = complete ? total.blobs() : live.map(this::doneOf).orElse(copied.blobs());
         long of = complete ? total.blobs() : live.map(this::totalOf).orElse(total.blobs());
         int percent = of == 0 ? (complete ? 100 : 0) : (int) (Math.min(done, of) * 100.0 / of);

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -56,7 +57,7 @@ class ClusterStoryIT {
     @Test
     @Tag("plain")
     void everyBlobEndsInTheBucketWhileClientsWork() throws Exception {
-        run("plain", OldState.whole(SEED), (world, story) -> () -> {}, (world, outcome) -> {
+        run("plain", OldState.whole(SEED), UnaryOperator.identity(), (world, story) -> () -> {}, (world, outcome) -> {
             assertThat(outcome.wrongFigures()).isEmpty();
             assertThat(storedAgain(world)).as("objects stored more than once").isZero();
         });
@@ -188,11 +189,16 @@ class ClusterStoryIT {
     }
 
     private void run(String name, OldState old, Beside beside, Check check) throws Exception {
+        run(name, old, Story::withoutBackups, beside, check);
+    }
+
+    private void run(String name, OldState old, UnaryOperator<Story> told, Beside beside, Check check)
+            throws Exception {
         Path log = Files.createDirectories(Path.of("target/e2e")).resolve(name + ".log");
         try (PrintStream out = new PrintStream(Files.newOutputStream(log));
                 ClusterWorld world = ClusterWorld.create(site, name)) {
             try {
-                Story story = new Story(world, old, new Narrator(out, false), folder, SEED);
+                Story story = told.apply(new Story(world, old, new Narrator(out, false), folder, SEED));
                 Outcome outcome = story.tell(beside.of(world, story));
                 check.of(world, outcome);
             } catch (Exception | AssertionError e) {

@@ -59,6 +59,17 @@ class MigrationProgressTest {
     }
 
     @Test
+    void stageThatHasNotCountedYetHasNotDoneAll() {
+        Heard heard = new Heard(new Progress(Stage.COPY, 0, 0, 0, 0, 0, 0, "", ""), NOW);
+
+        assertThat(PLANNED.during(heard.progress()).toStatus(Optional.of(heard), false))
+                .returns(new Amount(0, 0), ProgressState::copied)
+                .returns("0/200 (0%)", ProgressState::display)
+                .returns(null, ProgressState::rate)
+                .returns("2026-03-01T12:00:00Z", ProgressState::lastProgressTime);
+    }
+
+    @Test
     void rateAndEtaGoWithTheStage() {
         assertThat(PLANNED.toStatus(Optional.empty(), false))
                 .returns(null, ProgressState::rate)

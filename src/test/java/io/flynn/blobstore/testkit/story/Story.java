@@ -39,6 +39,7 @@ public final class Story {
     private final Narrator narrator;
     private final Path folder;
     private final long seed;
+    private final boolean backsUp;
     private final Ledger ledger = new Ledger();
 
     /**
@@ -46,11 +47,21 @@ public final class Story {
      * @param seed of the clients' luck
      */
     public Story(World world, OldState old, Narrator narrator, Path folder, long seed) {
+        this(world, old, narrator, folder, seed, true);
+    }
+
+    private Story(World world, OldState old, Narrator narrator, Path folder, long seed, boolean backsUp) {
         this.world = world;
         this.old = old;
         this.narrator = narrator;
         this.folder = folder;
         this.seed = seed;
+        this.backsUp = backsUp;
+    }
+
+    /** The same without a backup before and after, for those that are told because of what happens in between. */
+    public Story withoutBackups() {
+        return new Story(world, old, narrator, folder, seed, false);
     }
 
     /** What happens beside the story: faults, or somebody else who writes. */
@@ -82,9 +93,8 @@ public final class Story {
         narrator.line("%d blobs of three apps' releases, %s, as large objects in PostgreSQL"
                 .formatted(old.blobs().size(), Narrator.size(old.bytes())));
 
-        narrator.step("Backup and restore");
         List<String> problems = new ArrayList<>();
-        Backup.Cost before = backUp("before", problems);
+        Backup.Cost before = backUp("Backup and restore", "before", problems);
 
         narrator.step("Clients");
         URI base = world.startBlobstore();
@@ -101,8 +111,8 @@ public final class Story {
             Set<String> idsBefore = move(readBacks.truth, meanwhile);
             long requestsWhileMoving = traffic.requests() - requestsBefore;
 
-            narrator.step("Backup and restore again, and every blob read back");
-            Backup.Cost after = backUp("after", problems);
+            Backup.Cost after = backUp("Backup and restore again", "after", problems);
+            narrator.step("Every blob read back");
             traffic.stop();
             readBacks.stop();
             problems.addAll(readBacks.problems);
@@ -183,8 +193,12 @@ public final class Story {
         return yaml.replace(placeholder, value);
     }
 
-    private Backup.Cost backUp(String when, List<String> problems)
+    private Backup.Cost backUp(String step, String when, List<String> problems)
             throws SQLException, IOException, InterruptedException {
+        if (!backsUp) {
+            return new Backup.Cost(world.database().sizeBytes(), 0, Duration.ZERO, Duration.ZERO);
+        }
+        narrator.step(step);
         Backup backup = Backup.of(world.database());
         Database scratch = world.scratch("restored_" + when);
         Path file = folder.resolve(when + ".dump");
