@@ -24,6 +24,7 @@ import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.S3Clients;
@@ -127,7 +128,7 @@ final class Worker {
                 connections,
                 CONNECTION_WAIT);
         opened.push(database);
-        return new StageContext(database, migration, progress, stop);
+        return new StageContext(database, new MigrationFence(database, migration), progress, stop);
     }
 
     /** From now on {@code file} says how much may be on its way; where it says nothing, {@code concurrency} blobs at once. */

@@ -7,7 +7,6 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.MoveGuard;
@@ -49,6 +48,7 @@ public final class CleanRun implements StageRun {
     private final OlderTransactions transactions;
     private final Settler settler;
     private final Failures failures;
+    private final Patience patience;
     private final AtomicLong cleanedBlobs = new AtomicLong();
     private final AtomicLong cleanedBytes = new AtomicLong();
     private final AtomicLong putBack = new AtomicLong();
@@ -67,16 +67,16 @@ public final class CleanRun implements StageRun {
         uncleaned = new Uncleaned(context.database(), route);
         guard = new MoveGuard(context.database());
         transactions = new OlderTransactions(context.database());
-        settler = new Settler(context.database(), route, stores);
+        settler = new Settler(context, route, stores);
         failures = new Failures(0, context.progress());
+        patience = new Patience(PATIENCE, context.stop());
         objects = source.map(given ->
                 new ObjectCleaning(context, route, stores, given, concurrency, this::prove, this::cleanedObjects));
     }
 
     @Override
     public StageReport run() {
-        return new Patience(PATIENCE, context.stop())
-                .retrying(() -> MigrationFence.holding(context.database(), context.migration(), this::cleanAll));
+        return patience.retrying(() -> context.fence().holding(this::cleanAll));
     }
 
     @Override
@@ -142,7 +142,7 @@ public final class CleanRun implements StageRun {
         if (proven.isEmpty()) {
             return;
         }
-        Set<UUID> cleaned = catalog.clean(List.copyOf(proven), route.to());
+        Set<UUID> cleaned = catalog.clean(context.fence(), List.copyOf(proven), route.to());
         for (BlobRow row : proven) {
             if (cleaned.contains(row.id())) {
                 cleanedBlobs.incrementAndGet();
@@ -150,6 +150,7 @@ public final class CleanRun implements StageRun {
                 context.progress().done(1, row.size());
             }
         }
+        patience.progressed();
     }
 
     private void cleanedObjects(long blobs, long bytes) {

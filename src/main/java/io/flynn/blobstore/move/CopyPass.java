@@ -96,8 +96,10 @@ final class CopyPass {
      */
     void run(Shards shards, BiConsumer<List<Flip>, Set<UUID>> flipped) {
         // Closed in reverse: the blobs in flight end first, then what they proved is flipped.
-        try (Flipper flipper =
-                        new Flipper(batch -> catalog.flip(batch, route.from(), route.to()), this::isFlipped, flipped);
+        try (Flipper flipper = new Flipper(
+                        batch -> catalog.flip(context.fence(), batch, route.from(), route.to()),
+                        this::isFlipped,
+                        flipped);
                 InFlight blobs = new InFlight(context.progress().traffic())) {
             Flips flips = new Flips(flipper, flipped);
             try (Ahead<Ready> ahead = new Ahead<>(BATCHES_AHEAD, wanted -> read(shards, wanted))) {
@@ -215,6 +217,7 @@ final class CopyPass {
 
     private void move(BlobRow row, Flips flips, Supplier<Mover.Moved> move) {
         // What can't be flipped now would only be sent again.
+        flips.flipper().awaitCalm();
         if (context.stop().isRequested() || flips.flipper().hasFailed()) {
             return;
         }

@@ -11,7 +11,6 @@ import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.LargeObjectArrivals;
 import io.flynn.blobstore.store.postgres.LargeObjects;
-import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
@@ -97,12 +96,12 @@ public final class CopyRun implements StageRun {
             mover = new LargeObjectMover(
                     objects,
                     largeObjects,
-                    new LargeObjectArrivals(context.database()),
+                    new LargeObjectArrivals(context.database(), context.fence()),
                     catalog,
                     context.progress().traffic(),
                     uploads);
         }
-        settler = new Settler(context.database(), route, stores);
+        settler = new Settler(context, route, stores);
         failures = new Failures(tolerance.retries(), tolerance.blobsMax(), tolerance.file(), context.progress());
         patience = new Patience(PATIENCE, context.stop());
     }
@@ -113,8 +112,7 @@ public final class CopyRun implements StageRun {
 
     @Override
     public StageReport run() {
-        return patience.retrying(
-                () -> MigrationFence.holding(context.database(), context.migration(), () -> copyAll(guard.install())));
+        return patience.retrying(() -> context.fence().holding(() -> copyAll(guard.install())));
     }
 
     @Override
@@ -232,6 +230,7 @@ public final class CopyRun implements StageRun {
                 copiedBytes.addAndGet(row.size());
                 context.progress().done(1, row.size());
                 failures.succeeded(row.id());
+                patience.progressed();
             }
         }
         if (!isGuarded) {

@@ -38,6 +38,7 @@ final class Flipper implements AutoCloseable {
     private final BlockingQueue<Optional<Flip>> queue = new ArrayBlockingQueue<>(2 * BATCH);
     private final Thread thread;
     private volatile @Nullable RuntimeException failure;
+    private volatile boolean isTryingAgain;
 
     /**
      * @param flip flips a batch in one transaction and returns the ids of those that were flipped
@@ -63,6 +64,13 @@ final class Flipper implements AutoCloseable {
 
     boolean hasFailed() {
         return failure != null;
+    }
+
+    /** Blocks while a batch is tried again: if the fence was lost with the connection, all that is proven is proven again. */
+    void awaitCalm() {
+        while (isTryingAgain && !hasFailed()) {
+            Pauses.sleep(PAUSE);
+        }
     }
 
     /** @throws RuntimeException what the catalog threw */
@@ -122,8 +130,10 @@ final class Flipper implements AutoCloseable {
     private void flip(List<Flip> batch) {
         try {
             flipped.accept(batch, flippedOf(batch));
-        } catch (StorageFailure | IllegalStateException e) {
+        } catch (RuntimeException e) {
             failure = e;
+        } finally {
+            isTryingAgain = false;
         }
     }
 
@@ -147,6 +157,7 @@ final class Flipper implements AutoCloseable {
                     throw e;
                 }
                 hasFailed = true;
+                isTryingAgain = true;
             }
             Pauses.sleep(PAUSE);
         }

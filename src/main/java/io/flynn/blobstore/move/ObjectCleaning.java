@@ -148,7 +148,7 @@ public final class ObjectCleaning {
                 });
             }
         }
-        retained.release(released);
+        retained.release(context.fence(), released);
         long bytes = page.stream()
                 .filter(left -> released.contains(left.id()))
                 .mapToLong(left -> left.blob().map(BlobRow::size).orElse(0L))

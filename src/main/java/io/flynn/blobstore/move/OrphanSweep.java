@@ -125,7 +125,7 @@ public final class OrphanSweep {
             LOG.atInfo().addKeyValue("pause", order.pause()).log("what no row names is looked at again after a pause");
             Pauses.sleep(order.pause());
             // An identity of its own keeps other sweeps out, too.
-            MigrationFence.holding(database, "sweep " + UUID.randomUUID(), () -> {
+            new MigrationFence(database, "sweep " + UUID.randomUUID()).holding(() -> {
                 lookAgain(suspects, ofDatabase);
                 return tally;
             });

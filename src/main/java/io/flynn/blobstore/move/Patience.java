@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 
 /**
  * Rides out short outages: transient failures are retried with growing pauses until nothing has gone forward for a while. Longer
- * ones end the process with "try again", and whoever started it decides when. For one thread.
+ * ones end the process with "try again", and whoever started it decides when. For one thread; others may tell of progress.
  */
 final class Patience {
 
@@ -16,8 +16,8 @@ final class Patience {
 
     private final Duration limit;
     private final StopSignal stop;
-    private Duration pause = FIRST_PAUSE;
-    private long lastProgress = System.nanoTime();
+    private volatile Duration pause = FIRST_PAUSE;
+    private volatile long lastProgress = System.nanoTime();
 
     Patience(Duration limit, StopSignal stop) {
         this.limit = limit;

@@ -5,8 +5,8 @@ import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.SettleDecision;
-import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.RetainedObjects;
 import io.flynn.blobstore.store.postgres.RetainedObjects.Retained;
@@ -28,6 +28,7 @@ final class Settler {
     /** A row that changes while it is looked at is looked at again, this often. */
     private static final int LOOKS = 5;
 
+    private final MigrationFence fence;
     private final Route route;
     private final MoveCatalog catalog;
     private final RetainedObjects retained;
@@ -47,11 +48,12 @@ final class Settler {
         LOST
     }
 
-    Settler(Database database, Route route, Stores stores) {
+    Settler(StageContext context, Route route, Stores stores) {
+        fence = context.fence();
         this.route = route;
-        catalog = new MoveCatalog(database);
-        retained = new RetainedObjects(database);
-        largeObjects = new LargeObjects(database);
+        catalog = new MoveCatalog(context.database());
+        retained = new RetainedObjects(context.database());
+        largeObjects = new LargeObjects(context.database());
         this.stores = stores;
     }
 
@@ -155,17 +157,18 @@ final class Settler {
     private List<Origin> origins(BlobRow row) {
         List<Origin> origins = new ArrayList<>();
         if (row.backend().isExternal() && row.oid().isPresent()) {
-            origins.add(new Origin(() -> largeObject(row), () -> catalog.putBackOnLargeObject(row)));
+            origins.add(new Origin(() -> largeObject(row), () -> catalog.putBackOnLargeObject(fence, row)));
         }
         BackendName from = route.from();
         // Where only a digest tells whose bytes they are: every row that was flipped has one.
         if (from.isExternal() && row.sha512().isPresent()) {
             retained.of(row.id(), from)
                     .ifPresent(key -> origins.add(new Origin(
-                            () -> stores.at(from).readBack(key), () -> catalog.putBackOnRetained(row, from, key))));
+                            () -> stores.at(from).readBack(key),
+                            () -> catalog.putBackOnRetained(fence, row, from, key))));
             row.externalId()
                     .ifPresent(key -> origins.add(new Origin(
-                            () -> stores.at(from).readBack(key), () -> catalog.putBackWithItsKey(row, from))));
+                            () -> stores.at(from).readBack(key), () -> catalog.putBackWithItsKey(fence, row, from))));
         }
         return origins;
     }

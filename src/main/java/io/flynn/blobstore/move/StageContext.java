@@ -1,13 +1,14 @@
 package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 
 /**
  * What every stage works with.
  *
  * @param database the workload's
- * @param migration the migration's uid, for the fence
+ * @param fence the migration's
  * @param progress counts for those who watch
  * @param stop told by SIGTERM
  */
-public record StageContext(Database database, String migration, ProgressMeter progress, StopSignal stop) {}
+public record StageContext(Database database, MigrationFence fence, ProgressMeter progress, StopSignal stop) {}

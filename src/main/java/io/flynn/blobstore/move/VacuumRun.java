@@ -11,7 +11,6 @@ import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
-import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.Space;
 import io.flynn.blobstore.store.postgres.Space.Sizes;
 import java.time.Duration;
@@ -53,7 +52,7 @@ public final class VacuumRun implements StageRun {
 
     @Override
     public StageReport run() {
-        return MigrationFence.holding(context.database(), context.migration(), this::vacuum);
+        return context.fence().holding(this::vacuum);
     }
 
     @Override

@@ -7,7 +7,6 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.OlderTransactions;
@@ -38,6 +37,7 @@ public final class VerifyRun implements StageRun {
     private final OlderTransactions transactions;
     private final Settler settler;
     private final Failures failures;
+    private final Patience patience;
     private final AtomicLong provenBlobs = new AtomicLong();
     private final AtomicLong provenBytes = new AtomicLong();
     private final AtomicLong putBack = new AtomicLong();
@@ -51,14 +51,14 @@ public final class VerifyRun implements StageRun {
         catalog = new MoveCatalog(context.database());
         uncleaned = new Uncleaned(context.database(), route);
         transactions = new OlderTransactions(context.database());
-        settler = new Settler(context.database(), route, stores);
+        settler = new Settler(context, route, stores);
         failures = new Failures(0, context.progress());
+        patience = new Patience(PATIENCE, context.stop());
     }
 
     @Override
     public StageReport run() {
-        return new Patience(PATIENCE, context.stop())
-                .retrying(() -> MigrationFence.holding(context.database(), context.migration(), this::verifyAll));
+        return patience.retrying(() -> context.fence().holding(this::verifyAll));
     }
 
     @Override
@@ -116,6 +116,7 @@ public final class VerifyRun implements StageRun {
             case PROVEN -> {
                 provenBlobs.incrementAndGet();
                 provenBytes.addAndGet(row.size());
+                patience.progressed();
                 isProven = true;
             }
             case PUT_BACK -> putBack.incrementAndGet();

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.testkit.Blobs;
@@ -94,7 +95,7 @@ class LateWritesIT {
 
     /** A row that the append holds is passed over; the run would wait for it. */
     private static void moveWithoutWaiting(MoveWorld world, Route route) {
-        StopSignal stop = new StopSignal();
+        StageContext context = world.context(Stage.COPY);
         Stores stores = world.stores();
         BlobSource source = new ObjectSource(S3MAIN, stores.at(S3MAIN));
         var uploads = new java.util.concurrent.atomic.AtomicLong();
@@ -104,17 +105,18 @@ class LateWritesIT {
                 : new LargeObjectMover(
                         new ObjectSource(S3MAIN, stores.at(S3MAIN)),
                         new io.flynn.blobstore.store.postgres.LargeObjects(world.database),
-                        new io.flynn.blobstore.store.postgres.LargeObjectArrivals(world.database),
+                        new io.flynn.blobstore.store.postgres.LargeObjectArrivals(world.database, context.fence()),
                         catalog,
                         new Traffic(),
                         uploads);
-        StageContext context = new StageContext(
-                world.database, "migration-1", new ProgressMeter(io.flynn.blobstore.decide.Stage.COPY), stop);
-        try (var shards = io.flynn.blobstore.store.postgres.Shards.join(world.database)) {
-            shards.claim(catalog.countByShard(S3MAIN, route.filter()).keySet());
-            new CopyPass(context, route, source, mover, new Failures(1, context.progress()))
-                    .run(shards, (batch, flipped) -> {});
-        }
+        context.fence().holding(() -> {
+            try (var shards = io.flynn.blobstore.store.postgres.Shards.join(world.database)) {
+                shards.claim(catalog.countByShard(S3MAIN, route.filter()).keySet());
+                new CopyPass(context, route, source, mover, new Failures(1, context.progress()))
+                        .run(shards, (batch, flipped) -> {});
+            }
+            return true;
+        });
     }
 
     private static byte[] content(MoveWorld world, UUID id) {

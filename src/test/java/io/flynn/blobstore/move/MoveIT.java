@@ -682,7 +682,7 @@ class MoveIT {
         world.add("/slug", bytes(100, 1));
         CountDownLatch isInside = new CountDownLatch(1);
         CountDownLatch leave = new CountDownLatch(1);
-        Thread other = Thread.startVirtualThread(() -> MigrationFence.holding(world.database, "another", () -> {
+        Thread other = Thread.startVirtualThread(() -> new MigrationFence(world.database, "another").holding(() -> {
             isInside.countDown();
             try {
                 return leave.await(30, TimeUnit.SECONDS);
@@ -699,7 +699,7 @@ class MoveIT {
                         busy -> assertThat(busy.reason()).isEqualTo(Reasons.ANOTHER_MIGRATION))
                 .hasMessageContaining("blobstore test");
         // Workers of the same migration share the fence.
-        assertThat(MigrationFence.holding(world.database, "another", () -> "inside"))
+        assertThat(new MigrationFence(world.database, "another").holding(() -> "inside"))
                 .isEqualTo("inside");
         leave.countDown();
         other.join();

@@ -7,6 +7,7 @@ import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Schema;
 import io.flynn.blobstore.store.s3.S3BlobStore;
@@ -190,7 +191,7 @@ final class MoveWorld implements AutoCloseable {
     }
 
     StageContext context(Stage stage, String migration) {
-        return new StageContext(database, migration, new ProgressMeter(stage), stop);
+        return new StageContext(database, new MigrationFence(database, migration), new ProgressMeter(stage), stop);
     }
 
     StageReport copy() {

@@ -223,10 +223,8 @@ class OrphanSweepIT {
         store(random);
         Orphans orphans = check();
 
-        assertThatThrownBy(() -> MigrationFence.holding(
-                        world.database,
-                        "migration-1",
-                        () -> sweepOf(new OrphanSweep.Order(true, true, true, Duration.ZERO))
+        assertThatThrownBy(() -> new MigrationFence(world.database, "migration-1")
+                        .holding(() -> sweepOf(new OrphanSweep.Order(true, true, true, Duration.ZERO))
                                 .run(orphans)))
                 .isInstanceOfSatisfying(
                         StorageFailure.Busy.class,

@@ -7,9 +7,11 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.Sha512;
+import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.serve.RunningServer;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.MoveGuard;
@@ -316,10 +318,12 @@ class ServerDuringMoveIT {
     /** What the stages do with one blob, step by step. */
     private final class Worker {
 
+        private final StageContext context = new StageContext(
+                database, new MigrationFence(database, "move"), new ProgressMeter(Stage.COPY), new StopSignal());
         private final MoveCatalog catalog = new MoveCatalog(database);
         private final BlobSource source = new LargeObjectSource(new LargeObjects(database));
         private final BlobMover mover = new BlobMover(source, store, S3MAIN, new AtomicLong());
-        private final Settler settler = new Settler(database, MoveWorld.TO_S3, new Stores(Map.of(S3MAIN, store)));
+        private final Settler settler = new Settler(context, MoveWorld.TO_S3, new Stores(Map.of(S3MAIN, store)));
         private List<BlobRow> seen = List.of();
         private final List<Flip> proven = new ArrayList<>();
 
@@ -336,14 +340,16 @@ class ServerDuringMoveIT {
         }
 
         void flip() {
-            catalog.flip(proven, BackendName.POSTGRES, S3MAIN);
+            context.fence().holding(() -> catalog.flip(context.fence(), proven, BackendName.POSTGRES, S3MAIN));
         }
 
         void clean() {
-            List<BlobRow> settled = catalog.pageUncleaned(S3MAIN, BlobFilter.ALL, Optional.empty(), 10).stream()
-                    .filter(row -> settler.settle(row) == Settler.Outcome.PROVEN)
-                    .toList();
-            catalog.clean(settled, S3MAIN);
+            context.fence().holding(() -> {
+                List<BlobRow> settled = catalog.pageUncleaned(S3MAIN, BlobFilter.ALL, Optional.empty(), 10).stream()
+                        .filter(row -> settler.settle(row) == Settler.Outcome.PROVEN)
+                        .toList();
+                return catalog.clean(context.fence(), settled, S3MAIN);
+            });
         }
     }
 

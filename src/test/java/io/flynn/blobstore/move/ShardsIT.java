@@ -14,6 +14,7 @@ import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Shards;
 import io.flynn.blobstore.testkit.EmbeddedPg;
@@ -75,7 +76,8 @@ class ShardsIT {
 
     private static CopyRun copy(Database database, BlobStore store, StopSignal stop) {
         return new CopyRun(
-                new StageContext(database, "migration-1", new ProgressMeter(Stage.COPY), stop),
+                new StageContext(
+                        database, new MigrationFence(database, "migration-1"), new ProgressMeter(Stage.COPY), stop),
                 TO_S3,
                 new Stores(Map.of(S3MAIN, store)),
                 CONCURRENCY,

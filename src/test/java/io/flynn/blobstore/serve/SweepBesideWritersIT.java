@@ -22,6 +22,7 @@ import io.flynn.blobstore.move.Stores;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.S3BucketListing;
@@ -229,7 +230,7 @@ class SweepBesideWritersIT {
     }
 
     private StageContext context(Stage stage, String migration, StopSignal stop) {
-        return new StageContext(database, migration, new ProgressMeter(stage), stop);
+        return new StageContext(database, new MigrationFence(database, migration), new ProgressMeter(stage), stop);
     }
 
     private void sweep() {

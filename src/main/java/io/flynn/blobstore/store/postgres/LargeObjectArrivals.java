@@ -30,9 +30,12 @@ public final class LargeObjectArrivals {
     private static final int CHUNK_BYTES = 256 * 1024;
 
     private final Database database;
+    private final MigrationFence fence;
 
-    public LargeObjectArrivals(Database database) {
+    /** @param fence inside which all this is done */
+    public LargeObjectArrivals(Database database, MigrationFence fence) {
         this.database = database;
+        this.fence = fence;
     }
 
     /**
@@ -70,7 +73,7 @@ public final class LargeObjectArrivals {
                 Flip flip =
                         Flip.toLargeObject(row, upload.oid(), upload.content().sha512());
                 made.accept(flip);
-                if (MoveCatalog.flip(connection, List.of(flip), from, BackendName.POSTGRES)
+                if (MoveCatalog.flip(connection, fence, List.of(flip), from, BackendName.POSTGRES)
                         .isEmpty()) {
                     throw new NotDone(upload.content());
                 }

@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The rows of {@code files}, as a move reads and changes them. Every change is guarded by all that was read of the row, so it
- * applies to what was seen or not at all; {@code updated_at} is never touched, since it is {@code Last-Modified}.
+ * applies to what was seen or not at all; {@code updated_at} is never touched, since it is {@code Last-Modified}. What was seen may
+ * have gone and come back, and what was proven then be gone: so every change also ends unless the fence was held all along.
  *
  * <p>Thread-safe; all methods block and throw {@link io.flynn.blobstore.store.StorageFailure}.
  */
@@ -230,21 +231,24 @@ public final class MoveCatalog {
      * Points the rows at the target, all in one transaction, each only if it still is what was read and nobody holds it. What
      * they leave stays: large objects with their rows, objects as {@link RetainedObjects}.
      *
+     * @param fence inside which they were read and proven
      * @return the ids of those that were flipped; the others were changed or are busy
      */
-    public Set<UUID> flip(List<Flip> flips, BackendName from, BackendName to) {
+    public Set<UUID> flip(MigrationFence fence, List<Flip> flips, BackendName from, BackendName to) {
         return database.inTransaction("flip " + flips.size() + " rows to " + to, connection -> {
             if (from.isExternal() && to.isExternal()) {
                 MoveGuard.limitFlip(connection);
             }
-            return flip(connection, flips, from, to);
+            return flip(connection, fence, flips, from, to);
         });
     }
 
     /** The same as part of a transaction, which holds the rows from then on: best its last statement. */
-    static Set<UUID> flip(Connection connection, List<Flip> flips, BackendName from, BackendName to)
+    static Set<UUID> flip(
+            Connection connection, MigrationFence fence, List<Flip> flips, BackendName from, BackendName to)
             throws SQLException {
         Set<UUID> flipped = update(connection, flips, from, to);
+        fence.requireHeld(connection);
         List<Flip> done =
                 flips.stream().filter(flip -> flipped.contains(flip.row().id())).toList();
         if (from.isExternal()) {
@@ -293,20 +297,20 @@ public final class MoveCatalog {
     }
 
     /** Points a row back at its large object, if it still is what was read and nobody holds it; false if it isn't. */
-    public boolean putBackOnLargeObject(BlobRow row) {
-        return database.with(
+    public boolean putBackOnLargeObject(MigrationFence fence, BlobRow row) {
+        return database.inTransaction(
                 "put row " + row.id() + " back",
-                connection -> putBack(connection, row, BackendName.POSTGRES, Optional.empty()));
+                connection -> putBack(connection, fence, row, BackendName.POSTGRES, Optional.empty()));
     }
 
     /**
      * Points a row at the object that it names, but in the backend that it came from: a writer that read the row before its
      * flip put the object there, and its name here.
      */
-    public boolean putBackWithItsKey(BlobRow row, BackendName from) {
+    public boolean putBackWithItsKey(MigrationFence fence, BlobRow row, BackendName from) {
         ObjectKey key = row.externalId().orElseThrow();
         return database.inTransaction("put row " + row.id() + " back", connection -> {
-            if (!putBack(connection, row, from, Optional.of(key))) {
+            if (!putBack(connection, fence, row, from, Optional.of(key))) {
                 return false;
             }
             RetainedObjects.arrived(connection, Map.of(row.id(), key), from);
@@ -315,11 +319,11 @@ public final class MoveCatalog {
     }
 
     /** Points a row back at the object that its flip left behind; false if that is no longer held, or as above. */
-    public boolean putBackOnRetained(BlobRow row, BackendName from, ObjectKey key) {
+    public boolean putBackOnRetained(MigrationFence fence, BlobRow row, BackendName from, ObjectKey key) {
         return database.inTransaction("put row " + row.id() + " back", connection -> {
             Savepoint before = connection.setSavepoint();
             boolean isBack = RetainedObjects.take(connection, row.id(), from, key)
-                    && putBack(connection, row, from, Optional.of(key));
+                    && putBack(connection, fence, row, from, Optional.of(key));
             if (!isBack) {
                 connection.rollback(before);
             }
@@ -327,7 +331,8 @@ public final class MoveCatalog {
         });
     }
 
-    private static boolean putBack(Connection connection, BlobRow row, BackendName backend, Optional<ObjectKey> key)
+    private static boolean putBack(
+            Connection connection, MigrationFence fence, BlobRow row, BackendName backend, Optional<ObjectKey> key)
             throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(PUT_BACK)) {
             statement.setString(1, backend.value());
@@ -342,7 +347,9 @@ public final class MoveCatalog {
             }
             statement.setLong(7, row.size());
             statement.setBytes(8, row.sha512().map(Sha512::bytes).orElse(null));
-            return statement.executeUpdate() == 1;
+            boolean isBack = statement.executeUpdate() == 1;
+            fence.requireHeld(connection);
+            return isBack;
         }
     }
 
@@ -350,10 +357,11 @@ public final class MoveCatalog {
      * Forgets the large objects of rows whose bytes were just proven at the target, and unlinks them, all in one transaction;
      * each only if its row still is what was read and nobody holds it.
      *
+     * @param fence inside which they were read and proven
      * @param rows at most 500: every unlink takes a lock, and the lock table is small
      * @return the ids of those that were cleaned
      */
-    public Set<UUID> clean(List<BlobRow> rows, BackendName backend) {
+    public Set<UUID> clean(MigrationFence fence, List<BlobRow> rows, BackendName backend) {
         return database.inTransaction("unlink " + rows.size() + " large objects", UNLINK_PATIENCE, connection -> {
             Set<UUID> cleaned = new HashSet<>();
             List<Long> oids = new ArrayList<>();
@@ -368,6 +376,7 @@ public final class MoveCatalog {
                     }
                 }
             }
+            fence.requireHeld(connection);
             unlink(connection, oids);
             return cleaned;
         });

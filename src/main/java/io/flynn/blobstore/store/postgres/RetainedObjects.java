@@ -223,15 +223,21 @@ public final class RetainedObjects {
         });
     }
 
-    /** Gives them to the collectors, as old as their flips are. */
-    public void release(Collection<UUID> ids) {
+    /**
+     * Gives them to the collectors, as old as their flips are.
+     *
+     * @param fence inside which it was proven that nobody needs them
+     */
+    public void release(MigrationFence fence, Collection<UUID> ids) {
         if (ids.isEmpty()) {
             return;
         }
-        database.with("release " + ids.size() + " objects", connection -> {
+        database.inTransaction("release " + ids.size() + " objects", connection -> {
             try (PreparedStatement statement = connection.prepareStatement(RELEASE)) {
                 setUuids(statement, 1, ids, id -> id);
-                return statement.executeUpdate();
+                int released = statement.executeUpdate();
+                fence.requireHeld(connection);
+                return released;
             }
         });
     }

@@ -52,7 +52,9 @@ class DatabaseIT {
         MoveCatalog catalog = new MoveCatalog(database);
         List<BlobRow> rows = catalog.pageUncleaned(Blobs.S3MAIN, BlobFilter.ALL, Optional.empty(), 10);
 
-        assertThat(catalog.clean(rows, Blobs.S3MAIN)).hasSize(1);
+        MigrationFence fence = new MigrationFence(database, "migration");
+        assertThat(fence.holding(() -> catalog.clean(fence, rows, Blobs.S3MAIN)))
+                .hasSize(1);
 
         assertThat(pg.count("SELECT count(*) FROM pg_largeobject_metadata")).isZero();
         assertThatThrownBy(() -> database.with("sleep", DatabaseIT::sleep))
