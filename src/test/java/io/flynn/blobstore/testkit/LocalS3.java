@@ -30,8 +30,6 @@ import org.gaul.s3proxy.blobstore.BlobStore;
 import org.gaul.s3proxy.blobstore.ForwardingBlobStore;
 import org.gaul.s3proxy.blobstore.domain.MultipartUpload;
 import org.gaul.s3proxy.nio2blob.TransientNio2BlobStore;
-import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
-import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.ResponseInputStream;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
 import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadResponse;
@@ -48,7 +46,6 @@ import software.amazon.awssdk.services.s3.model.ListObjectsV2Request;
 import software.amazon.awssdk.services.s3.model.ListObjectsV2Response;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.PutObjectResponse;
-import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
 import software.amazon.awssdk.services.s3.model.UploadPartCopyRequest;
 import software.amazon.awssdk.services.s3.model.UploadPartCopyResponse;
@@ -89,6 +86,9 @@ public final class LocalS3 implements AutoCloseable {
     private volatile Set<Operation> denied = Set.of();
     private volatile Set<String> held = Set.of();
     private volatile Set<Operation> broken = Set.of();
+    private long exchanges;
+    private long failing;
+    private StoreFault fault = StoreFault.NONE;
 
     private LocalS3() {
         for (Operation operation : Operation.values()) {
@@ -198,6 +198,23 @@ public final class LocalS3 implements AutoCloseable {
         broken = Set.of(operations);
     }
 
+    /** The n-th exchange about an object, or its bucket, from now on is no good one; 0 = all are. */
+    public synchronized void fail(long n, StoreFault with) {
+        exchanges = 0;
+        failing = n;
+        fault = with;
+    }
+
+    /** How many there were since it was last told which one fails. */
+    public synchronized long exchanges() {
+        return exchanges;
+    }
+
+    private synchronized StoreFault next() {
+        exchanges++;
+        return exchanges == failing ? fault : StoreFault.NONE;
+    }
+
     /** Every object's size by its key. */
     public Map<String, Long> sizes(String bucket) {
         Map<String, Long> sizes = new TreeMap<>();
@@ -277,25 +294,14 @@ public final class LocalS3 implements AutoCloseable {
         private void count(Operation operation) {
             counts.get(operation).incrementAndGet();
             if (denied.contains(operation)) {
-                throw failure(403, "AccessDenied");
+                throw StoreFault.failure(403, "AccessDenied");
             }
             if (failures.get(operation).getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
-                throw failure(503, "SlowDown");
+                throw StoreFault.failure(503, "SlowDown");
             }
             if (broken.contains(operation)) {
-                throw failure(501, "NotImplemented");
+                throw StoreFault.failure(501, "NotImplemented");
             }
-        }
-
-        private static AwsServiceException failure(int status, String code) {
-            return S3Exception.builder()
-                    .statusCode(status)
-                    .message(code)
-                    .awsErrorDetails(AwsErrorDetails.builder()
-                            .errorCode(code)
-                            .errorMessage(code)
-                            .build())
-                    .build();
         }
 
         private void stored(String key) {
@@ -307,28 +313,55 @@ public final class LocalS3 implements AutoCloseable {
         public PutObjectResponse putBlob(PutObjectRequest request, InputStream body) {
             count(Operation.PUT);
             stored(request.key());
-            return super.putBlob(request, body);
+            StoreFault with = next();
+            with.before();
+            PutObjectResponse response = super.putBlob(request, with.stored(body));
+            with.after();
+            return response;
         }
 
         @Override
         public ResponseInputStream<GetObjectResponse> getBlob(GetObjectRequest request) {
             count(Operation.GET);
-            return super.getBlob(request);
+            StoreFault with = next();
+            with.before();
+            ResponseInputStream<GetObjectResponse> response = super.getBlob(request);
+            with.after();
+            return with == StoreFault.NONE
+                    ? response
+                    : new ResponseInputStream<>(response.response(), with.answered(response));
         }
 
         @Override
         public HeadObjectResponse blobMetadata(HeadObjectRequest request) {
             count(Operation.HEAD);
-            return super.blobMetadata(request);
+            StoreFault with = next();
+            with.before();
+            HeadObjectResponse response = super.blobMetadata(request);
+            with.after();
+            return response;
+        }
+
+        @Override
+        public ListObjectsV2Response list(ListObjectsV2Request request) {
+            StoreFault with = next();
+            with.before();
+            ListObjectsV2Response response = super.list(request);
+            with.after();
+            return response;
         }
 
         @Override
         public DeleteObjectResponse removeBlob(DeleteObjectRequest request) {
             count(Operation.DELETE);
             if (held.contains(request.key())) {
-                throw failure(403, "AccessDenied");
+                throw StoreFault.failure(403, "AccessDenied");
             }
-            return super.removeBlob(request);
+            StoreFault with = next();
+            with.before();
+            DeleteObjectResponse response = super.removeBlob(request);
+            with.after();
+            return response;
         }
 
         @Override

@@ -84,6 +84,11 @@ public final class TcpLink implements AutoCloseable {
         staysCut = stays;
     }
 
+    /** The next bytes this way don't arrive; others can be made at once. */
+    public void cutNext(Direction direction) {
+        cutAfter(direction, 0, false);
+    }
+
     public synchronized void mend() {
         left = Long.MAX_VALUE;
         isCut = false;
