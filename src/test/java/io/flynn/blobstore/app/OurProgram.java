@@ -4,13 +4,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** How tests start the program as a process of its own, from the class path that they run on. */
-final class OurProgram {
+/** How tests and benchmarks start the program as a process of its own, from the class path that they run on. */
+public final class OurProgram {
 
     private OurProgram() {}
 
     /** @param arguments a role and what follows it; what begins with {@code -X} before it is for the JVM, and wins over ours */
-    static List<String> command(String... arguments) {
+    public static List<String> command(String... arguments) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 // They live for seconds: what the second compiler would gain, it costs.

@@ -32,12 +32,14 @@ public final class StoreProgram implements AutoCloseable {
     public static final String BUCKET = "blobs";
     public static final String REGION = "us-east-1";
 
-    private final Process process;
+    private final ProcessBuilder builder;
     private final URI endpoint;
+    private Process process;
 
-    private StoreProgram(Process process, URI endpoint) {
-        this.process = process;
+    private StoreProgram(ProcessBuilder builder, URI endpoint) throws IOException {
+        this.builder = builder;
         this.endpoint = endpoint;
+        process = builder.start();
     }
 
     /** Skips the tests if the program isn't on the PATH. */
@@ -76,14 +78,37 @@ public final class StoreProgram implements AutoCloseable {
                 data.toString());
     }
 
+    /** A Java program of the class path that tests run on, which is told its port, its folder, and the two halves of the key. */
+    public static StoreProgram java(String mainClass, Path folder) throws IOException {
+        int port = freePort();
+        return start(
+                port,
+                folder,
+                Map.of(),
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-Xmx256m",
+                "-cp",
+                System.getProperty("java.class.path"),
+                mainClass,
+                Integer.toString(port),
+                Files.createDirectory(folder.resolve("data")).toString(),
+                ACCESS_KEY_ID,
+                SECRET_ACCESS_KEY);
+    }
+
     private static Path require(String name) {
-        Optional<Path> program = Stream.of(
-                        System.getenv().getOrDefault("PATH", "").split(":"))
+        Optional<Path> program = find(name);
+        assumeTrue(program.isPresent(), "no " + name + " on the PATH");
+        return program.orElseThrow();
+    }
+
+    /** Where the PATH has it. */
+    public static Optional<Path> find(String name) {
+        return Stream.of(System.getenv().getOrDefault("PATH", "").split(":"))
                 .map(folder -> Path.of(folder, name))
                 .filter(Files::isExecutable)
                 .findFirst();
-        assumeTrue(program.isPresent(), "no " + name + " on the PATH");
-        return program.orElseThrow();
     }
 
     private static int freePort() throws IOException {
@@ -96,9 +121,10 @@ public final class StoreProgram implements AutoCloseable {
             throws IOException {
         ProcessBuilder builder = new ProcessBuilder(new ArrayList<>(List.of(command)))
                 .redirectErrorStream(true)
-                .redirectOutput(folder.resolve("log").toFile());
+                .redirectOutput(
+                        ProcessBuilder.Redirect.appendTo(folder.resolve("log").toFile()));
         builder.environment().putAll(variables);
-        StoreProgram store = new StoreProgram(builder.start(), URI.create("http://127.0.0.1:" + port));
+        StoreProgram store = new StoreProgram(builder, URI.create("http://127.0.0.1:" + port));
         try {
             store.createBucket();
             return store;
@@ -138,6 +164,16 @@ public final class StoreProgram implements AutoCloseable {
 
     public URI endpoint() {
         return endpoint;
+    }
+
+    /** SIGKILL. */
+    public void kill() {
+        process.destroyForcibly().onExit().join();
+    }
+
+    /** On the same port and folder; may not take requests yet. */
+    public void startAgain() throws IOException {
+        process = builder.start();
     }
 
     @Override

@@ -20,10 +20,18 @@ final class OldProgram {
     private static final String EXTERNAL = "s3main";
 
     private final Optional<Bucket> bucket;
+    private final boolean isBucketDefault;
 
     /** @param bucket where new blobs go; empty = into the database */
     OldProgram(Optional<Bucket> bucket) {
         this.bucket = bucket;
+        isBucketDefault = bucket.isPresent();
+    }
+
+    /** @param isDefault whether new blobs go to the bucket */
+    OldProgram(Bucket bucket, boolean isDefault) {
+        this.bucket = Optional.of(bucket);
+        isBucketDefault = isDefault;
     }
 
     /** What may happen between two statements. */
@@ -104,13 +112,13 @@ final class OldProgram {
 
     /** The second half of an overwrite, or an upload of a new name, to where new blobs go. */
     void insert(Connection connection, String name, String type, byte[] bytes) throws SQLException, IOException {
-        if (bucket.isEmpty()) {
+        if (!isBucketDefault) {
             insertAtPostgres(connection, name, type, bytes);
             return;
         }
         String key = UUID.randomUUID().toString();
         String id = insertRow(connection, name, type, EXTERNAL);
-        bucket.get().write(key, bytes);
+        bucket.orElseThrow().write(key, bytes);
         update(connection, "UPDATE files SET external_id = ?::uuid WHERE file_id = ?::uuid", key, id);
         describe(connection, id, bytes);
     }
