@@ -188,6 +188,8 @@ public final class KillBench implements Callable<Integer> {
         private final Ledger ledger = new Ledger();
         private final StageWorkers stages;
         private final URI base;
+        private final HttpBlobstore blobstore;
+        private final Truth truth;
         private BackendName defaultBackend = BackendName.POSTGRES;
         private @Nullable Process server;
 
@@ -213,6 +215,8 @@ public final class KillBench implements Callable<Integer> {
             stored = new StoredBlobs(database, new Bucket(bucket));
             stages = new StageWorkers(folder);
             base = URI.create("http://127.0.0.1:" + freePort());
+            blobstore = new HttpBlobstore(base);
+            truth = new Truth(blobstore, stored, ledger);
         }
 
         void addKept(SplittableRandom random) throws SQLException {
@@ -241,7 +245,7 @@ public final class KillBench implements Callable<Integer> {
             boolean isCleaned = random.nextBoolean();
             defaultBackend = to;
             startServer();
-            Set<String> before = new Truth(new HttpBlobstore(base), stored, ledger).idsAtPostgres();
+            Set<String> before = truth.idsAtPostgres();
             Migration migration = new Migration(from, to);
             List<Writer> writers = writers(random);
             Killer killer = new Killer(random.split());
@@ -269,10 +273,7 @@ public final class KillBench implements Callable<Integer> {
                 migration.cleanAll();
             }
             migration.run(1, "vacuum", "--mode", "Plain");
-            Truth.Verdict verdict;
-            try (HttpBlobstore blobstore = new HttpBlobstore(base)) {
-                verdict = new Truth(blobstore, stored, ledger).verdict(before);
-            }
+            Truth.Verdict verdict = truth.verdict(before);
             requireNone(verdict.problems());
             long acknowledged = writers.stream().mapToLong(Writer::acknowledged).sum();
             long inDoubt = writers.stream().mapToLong(Writer::inDoubt).sum();
@@ -507,8 +508,9 @@ public final class KillBench implements Callable<Integer> {
         }
 
         @Override
-        public void close() throws Exception {
+        public void close() throws IOException {
             killServer();
+            blobstore.close();
             stored.close();
             s3.close();
             postgres.close();
