@@ -177,7 +177,7 @@ public final class Sink {
     private String answerTo(Connection connection) {
         String request = connection.request;
         String target = request.substring(0, request.indexOf('\n'));
-        String path = target.split("[ ?]")[1];
+        String path = target.split("[ ?]", -1)[1];
         if (target.startsWith("HEAD")) {
             return NONE;
         }
