@@ -54,7 +54,8 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class NthOperationIT {
 
-    private static final int LANES = 6;
+    private static final int LANES = 8;
+    private static final int SAMPLED_LANES = 2;
 
     /** The n-th of them may differ from run to run, since threads take turns: some more tell that the last one was met. */
     private static final int BEYOND_THE_LAST = 3;
@@ -139,7 +140,7 @@ class NthOperationIT {
     void whateverGoesWrongNothingIsLostAndTheNextRunEndsIt(Case at) throws Exception {
         Queue<String> wrong = new ConcurrentLinkedQueue<>();
         try (Lanes lanes = new Lanes(LANES);
-                ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+                ExecutorService threads = Executors.newFixedThreadPool(LANES)) {
             for (int lane = 0; lane < LANES; lane++) {
                 int first = lane + 1;
                 threads.execute(() -> {
@@ -160,8 +161,8 @@ class NthOperationIT {
                 .toList();
         Random random = new Random(SEED);
         Queue<String> wrong = new ConcurrentLinkedQueue<>();
-        try (Lanes lanes = new Lanes(2);
-                ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+        try (Lanes lanes = new Lanes(SAMPLED_LANES);
+                ExecutorService threads = Executors.newFixedThreadPool(SAMPLED_LANES)) {
             for (int sample = 0; sample < SAMPLES; sample++) {
                 Case at = fast.get(random.nextInt(fast.size()));
                 long n = 1 + random.nextInt(at.mishap().isOfDatabase() ? SAMPLED_STATEMENTS : SAMPLED_EXCHANGES);

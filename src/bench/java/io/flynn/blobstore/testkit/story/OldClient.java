@@ -17,7 +17,7 @@ public final class OldClient extends Writer {
 
     private static final int PAUSE_MILLIS_MAX = 150;
 
-    /** No row; a blob whose object a broken write has deleted; or what {@link #MAY_CHANGE} says. */
+    /** Whether nothing is lost if the object that the row names is deleted and the row's change then breaks off. */
     private static final String STANDS_IN = "SELECT backend = 'postgres' OR file_oid IS NOT NULL"
             + " AND substring(external_id::text FROM 15 FOR 1) = '5' FROM files WHERE name = ? AND deleted_at IS NULL";
 
@@ -105,7 +105,8 @@ public final class OldClient extends Writer {
                 connection.commit();
             });
         } catch (SQLException notNow) {
-            Thread.yield();
+            // Nothing was begun.
+            return;
         }
     }
 
