@@ -24,6 +24,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.NullMarked;
+import org.reactivestreams.Publisher;
+import software.amazon.awssdk.core.async.AsyncRequestBody;
 
 /**
  * The floors: a floor imports only floors below it. It is also the security model, since what cannot be imported cannot be done: the operator
@@ -143,6 +145,12 @@ class ArchitectureTest {
             .should()
             .notDependOnEachOther()
             .allowEmptyShould(true);
+
+    @ArchTest
+    static final ArchRule bodiesSayHowLongTheyAre = noClasses()
+            .should()
+            .callMethod(AsyncRequestBody.class, "fromPublisher", Publisher.class)
+            .because("the SDK keeps a body without a length in memory to learn it");
 
     @ArchTest
     static final ArchRule noCycles = slices().matching(ROOT + "(**)").should().beFreeOfCycles();

@@ -68,6 +68,8 @@ public final class KillBench implements Callable<Integer> {
 
     private static final int OUR_CLIENTS = 3;
     private static final int OLD_CLIENTS = 2;
+    private static final Duration FILLING = Duration.ofSeconds(5);
+    private static final String SLOW = "concurrency: 4\nbytes-per-second: 1Mi\n";
     private static final int PAUSE_MILLIS_MAX = 1_500;
     private static final int UNDER_FIRE_SECONDS = 20;
     private static final Duration PATIENCE = Duration.ofSeconds(90);
@@ -180,6 +182,7 @@ public final class KillBench implements Callable<Integer> {
     private final class World implements AutoCloseable {
 
         private final Path folder;
+        private final Path limits;
         private final KilledPostgres postgres;
         private final Database database;
         private final StoreProgram s3;
@@ -195,6 +198,7 @@ public final class KillBench implements Callable<Integer> {
 
         World(Path folder, Store kind) throws Exception {
             this.folder = folder;
+            limits = Files.writeString(folder.resolve("limits"), SLOW);
             postgres = new KilledPostgres(folder.resolve("postgres"));
             database = postgres.database("blobstore");
             try (Connection connection = database.connect()) {
@@ -243,6 +247,7 @@ public final class KillBench implements Callable<Integer> {
             BackendName from = number % 2 == 0 ? BackendName.POSTGRES : S3MAIN;
             BackendName to = number % 2 == 0 ? S3MAIN : BackendName.POSTGRES;
             boolean isCleaned = random.nextBoolean();
+            fill(from, random);
             defaultBackend = to;
             startServer();
             Set<String> before = truth.idsAtPostgres();
@@ -253,7 +258,7 @@ public final class KillBench implements Callable<Integer> {
                 writers.forEach(Writer::start);
                 killer.thread.start();
                 do {
-                    migration.copy(workers);
+                    migration.copySlowly();
                     migration.verify();
                     // What a bucket has to keep for links is not to be waited for.
                     if (isCleaned && to.isExternal()) {
@@ -279,6 +284,19 @@ public final class KillBench implements Callable<Integer> {
             long inDoubt = writers.stream().mapToLong(Writer::inDoubt).sum();
             checkLeftovers(verdict, 2 * (acknowledged + inDoubt));
             return new Round(number, from, to, isCleaned, killer.kills, acknowledged, inDoubt, verdict);
+        }
+
+        /** What is written while it moves has to be there before. */
+        private void fill(BackendName backend, SplittableRandom random) throws IOException, InterruptedException {
+            defaultBackend = backend;
+            startServer();
+            List<Writer> writers = writers(random);
+            writers.forEach(Writer::start);
+            Thread.sleep(FILLING.toMillis());
+            writers.forEach(Writer::close);
+            requireNone(writers.stream()
+                    .flatMap(writer -> writer.problems().stream())
+                    .toList());
         }
 
         private List<Writer> writers(SplittableRandom random) {
@@ -385,8 +403,13 @@ public final class KillBench implements Callable<Integer> {
                 this.to = to;
             }
 
-            void copy(int workers) throws InterruptedException {
-                run(workers, "copy", "--from", from.value(), "--to", to.value());
+            /** By several, each so slow that there is time to kill and to write. */
+            void copySlowly() throws InterruptedException {
+                run(workers, "copy", "--from", from.value(), "--to", to.value(), "--limits", limits.toString());
+            }
+
+            void copy() throws InterruptedException {
+                run(1, "copy", "--from", from.value(), "--to", to.value());
             }
 
             StageWorkers.Ending verify() throws InterruptedException {
@@ -401,7 +424,7 @@ public final class KillBench implements Callable<Integer> {
             void end() throws InterruptedException {
                 StageWorkers.Ending verified = null;
                 for (int copies = 0; copies < COPIES_MAX; copies++) {
-                    copy(1);
+                    copy();
                     verified = verify();
                     if (verified.reason().equals(Reasons.DONE)) {
                         return;

@@ -9,10 +9,13 @@ import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
+import io.flynn.blobstore.testkit.StatementLink;
 import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -60,6 +63,30 @@ class DatabaseIT {
         assertThatThrownBy(() -> database.with("sleep", DatabaseIT::sleep))
                 .as("other answers are waited for as before")
                 .isInstanceOf(StorageFailure.Unreachable.class);
+    }
+
+    /** The pool learns from its first connection what the others are to be like. */
+    @Test
+    void aConnectionThatBreaksWhileItIsMadeSpoilsNoOther() {
+        for (int statement = 1; statement <= 6; statement++) {
+            try (StatementLink link = StatementLink.to(pg.host(), pg.port())) {
+                Map<String, String> environment = new HashMap<>(pg.environment(EmbeddedPg.SUPERUSER));
+                environment.put("PGPORT", Integer.toString(link.port()));
+                link.fail(statement, StatementLink.Fault.CUT_BEFORE);
+                try (Database fresh = new Database(PgSettings.decode(environment), "fresh", 1, Duration.ofSeconds(5))) {
+                    Database.Work<Boolean> work = connection -> connection.isValid(1);
+                    try {
+                        fresh.with("ask", work);
+                    } catch (StorageFailure e) {
+                        assertThat(e.isTransient()).isTrue();
+                    }
+                    link.fail(0, StatementLink.Fault.CUT_BEFORE);
+                    assertThat(fresh.with("ask once more", work))
+                            .as("statement %d broke", statement)
+                            .isTrue();
+                }
+            }
+        }
     }
 
     @Test

@@ -31,6 +31,7 @@ class S3FailuresTest {
             answer(403, "SignatureDoesNotMatch", StorageFailure.Denied.class, Reasons.CREDENTIALS_REFUSED),
             answer(403, "InvalidAccessKeyId", StorageFailure.Denied.class, Reasons.CREDENTIALS_REFUSED),
             answer(400, "ExpiredToken", StorageFailure.Busy.class, Reasons.CREDENTIALS_REFUSED),
+            answer(403, "RequestTimeTooSkewed", StorageFailure.Denied.class, Reasons.CREDENTIALS_REFUSED),
             answer(403, "AccessDenied", StorageFailure.Denied.class, Reasons.ACCESS_DENIED),
             answer(403, null, StorageFailure.Denied.class, Reasons.ACCESS_DENIED),
             answer(404, "NoSuchBucket", StorageFailure.Missing.class, Reasons.BUCKET_MISSING),
