@@ -255,7 +255,7 @@ final class MigrateRole implements Callable<Integer> {
 
     private StageReport copy(Route route) {
         LineOutput lines = new LineOutput(System.out);
-        return run(Stage.COPY, concurrency + WorkerRole.CONNECTIONS_BESIDE, lines, worker -> {
+        return run(Stage.COPY, concurrency + WorkerRole.COPY_CONNECTIONS_BESIDE, lines, worker -> {
             StageContext context = worker.context();
             if (!isTerminal()) {
                 lines.follow(new MoveLines(new BlobNames(context.database()), route, context.progress(), System.out));

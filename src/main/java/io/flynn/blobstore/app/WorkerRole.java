@@ -18,6 +18,7 @@ import io.flynn.blobstore.move.StageContext;
 import io.flynn.blobstore.move.VacuumRun;
 import io.flynn.blobstore.move.VerifyRun;
 import io.flynn.blobstore.store.postgres.Database;
+import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.S3Probe;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,6 +53,9 @@ final class WorkerRole {
 
     /** Where connections go that no blob in flight needs: listing, flipping, settling. */
     static final int CONNECTIONS_BESIDE = 4;
+
+    /** The copy reads parts of large blobs, too, that are more than one of each. */
+    static final int COPY_CONNECTIONS_BESIDE = CONNECTIONS_BESIDE + S3BlobStore.PARTS_BESIDE;
 
     private WorkerRole() {}
 
@@ -298,7 +302,7 @@ final class WorkerRole {
             Route asked = route.routeOnly(Optional.ofNullable(onlyFailed));
             CopyRun.Tolerance tolerance = route.checked(() -> new CopyRun.Tolerance(
                     retries, maxFailed, failures == null ? FailureFile.NONE : FailureFile.create(failures)));
-            return new Worker(Stage.COPY, identity.migration, identity.name, connections() + CONNECTIONS_BESIDE)
+            return new Worker(Stage.COPY, identity.migration, identity.name, connections() + COPY_CONNECTIONS_BESIDE)
                     .run(worker -> {
                         StageContext context = worker.context();
                         CopyRun run = new CopyRun(

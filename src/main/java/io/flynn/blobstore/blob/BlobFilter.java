@@ -8,7 +8,8 @@ import java.util.UUID;
 /**
  * Which blobs are meant, by their rows. All conditions hold at once.
  *
- * @param prefix of the name, byte for byte: nothing in it has another meaning; empty = every name
+ * @param prefix what the name begins with, byte for byte: no pattern, and case and the forms of accented letters count. Names begin
+ *     with a slash, so another prefix means no blob; empty = every name
  * @param minSize in bytes, included; 0 = every size, also rows that have none
  * @param maxSize in bytes, included; {@link Long#MAX_VALUE} = every size
  * @param updatedBefore last changed before; empty = whenever

@@ -79,7 +79,7 @@ public final class Reasons {
     public static final String LARGE_OBJECTS_DENIED = "LargeObjectsDenied";
     /** The role doesn't own {@code files}, so the move guard can't be set; rows are settled after their flip and at the copy's end. */
     public static final String NO_MOVE_GUARD = "NoMoveGuard";
-    /** A blob is larger than one upload may be. */
+    /** A blob is larger than anything that its target can hold may be. */
     public static final String BLOB_TOO_LARGE = "BlobTooLarge";
     /** The worker was told to stop. */
     public static final String INTERRUPTED = "Interrupted";

@@ -4,7 +4,10 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 
-/** By what the copy stage knows that an object is the blob. The verify stage reads everything back in any case. */
+/**
+ * By what the copy stage knows that an object is the blob; what it brings into the database it reads back. The verify stage reads
+ * everything back in any case.
+ */
 public enum Verification {
     /** Every object is downloaded and digested. */
     READ_BACK("ReadBack"),

@@ -58,7 +58,7 @@ final class BlobMover implements Mover {
         }
         // Of a blob that is as long as recorded, the store can tell whether it is what is recorded.
         Optional<BlobContent> known =
-                store.proof() == Proof.DIGEST && bytes.get().remaining() == row.size()
+                store.proof(row.size()) == Proof.DIGEST && bytes.get().remaining() == row.size()
                         ? recorded(row)
                         : Optional.empty();
         // Sending a small blob again costs less than asking first whether it is there.
@@ -94,7 +94,7 @@ final class BlobMover implements Mover {
     private Optional<BlobContent> inPlace(BlobRow row, Optional<BlobContent> content) {
         return content.map(known -> ObjectKey.of(row.id(), known.sha512()))
                 .filter(key -> store.sizeOf(key).orElse(-1) == row.size())
-                .flatMap(store::readBack);
+                .flatMap(key -> store.readBack(key, row.size()));
     }
 
     private Moved prove(BlobRow row, Bytes bytes, Optional<BlobContent> seenInPlace) {
@@ -124,7 +124,11 @@ final class BlobMover implements Mover {
                         ReplayableBody body = bytes.body();
                         store.put(copy.key(), body);
                         stored = Optional.of(copy.key());
-                        object = isProven(body) ? bytes.content() : store.readBack(copy.key());
+                        object = isProven(body) ? bytes.content() : store.readBack(copy.key(), row.size());
+                        if (!object.equals(bytes.content())) {
+                            // Of what was sent by parts nobody has seen the digest yet.
+                            bytes.readAgain();
+                        }
                     } catch (StorageFailure.Corrupt e) {
                         if (e.reason().equals(Reasons.SIZE_DIFFERS)) {
                             return new Moved.Faulty(Fault.SIZE_DIFFERS);
@@ -146,8 +150,9 @@ final class BlobMover implements Mover {
 
     /** Whether the store has shown by taking it that the object holds what was to be stored. */
     private boolean isProven(ReplayableBody body) {
-        return switch (store.proof()) {
+        return switch (store.proof(body.size())) {
             case NONE -> false;
+            case CONTENT -> true;
             case TRANSFER -> body.held().isPresent();
             case DIGEST -> body.sha512().isPresent();
         };
@@ -207,7 +212,8 @@ final class BlobMover implements Mover {
             this.row = row;
             known = recorded;
             body = source.body(
-                    row, store.proof() == Proof.DIGEST ? recorded.map(BlobContent::sha512) : Optional.empty());
+                    row,
+                    store.proof(row.size()) == Proof.DIGEST ? recorded.map(BlobContent::sha512) : Optional.empty());
         }
 
         @Override
@@ -222,7 +228,7 @@ final class BlobMover implements Mover {
 
         @Override
         public Optional<BlobContent> readAgain() {
-            if (body.sha512().isPresent()) {
+            if (body.lastRead().isEmpty()) {
                 known = source.digest(row);
             }
             return content();

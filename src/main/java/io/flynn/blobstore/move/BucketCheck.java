@@ -207,12 +207,19 @@ final class BucketCheck implements BucketJoin.Pairs {
         if (unnamed.isEmpty()) {
             return;
         }
+        Set<UUID> ofMoves = ofMoves(unnamed);
         boolean haveEnded = writers.awaitEnd();
         for (UUID key : unnamed(unnamed)) {
             if (!listing.hasUpload(new ObjectKey(key))) {
                 continue;
             }
-            if (haveEnded) {
+            if (ofMoves.contains(key)) {
+                found(
+                        Kind.UPLOAD_ORPHANED,
+                        key,
+                        OptionalLong.empty(),
+                        "a migration is under way with a live row elsewhere, or broke off, and aborts it when it goes on");
+            } else if (haveEnded) {
                 found(Kind.UPLOAD_ORPHANED, key, OptionalLong.empty(), "");
             } else {
                 undecided(key, OptionalLong.empty());

@@ -25,16 +25,19 @@ record BytesBody(ByteBuffer bytes, String type, Optional<Sha512> sha512) impleme
     }
 
     @Override
-    public Flow.Publisher<ByteBuffer> open() {
-        return subscriber -> subscriber.onSubscribe(new Once(subscriber));
+    public Flow.Publisher<ByteBuffer> open(long first, long length) {
+        ByteBuffer part = bytes.slice(bytes.position() + Math.toIntExact(first), Math.toIntExact(length));
+        return subscriber -> subscriber.onSubscribe(new Once(part, subscriber));
     }
 
-    private final class Once implements Flow.Subscription {
+    private static final class Once implements Flow.Subscription {
 
+        private final ByteBuffer bytes;
         private final Flow.Subscriber<? super ByteBuffer> subscriber;
         private final AtomicBoolean isOver = new AtomicBoolean();
 
-        Once(Flow.Subscriber<? super ByteBuffer> subscriber) {
+        Once(ByteBuffer bytes, Flow.Subscriber<? super ByteBuffer> subscriber) {
+            this.bytes = bytes;
             this.subscriber = subscriber;
         }
 

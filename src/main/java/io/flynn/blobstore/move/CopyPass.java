@@ -2,7 +2,6 @@ package io.flynn.blobstore.move;
 
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.BlobRow;
-import io.flynn.blobstore.blob.ByteSize;
 import io.flynn.blobstore.decide.MoveDecision;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
@@ -11,6 +10,7 @@ import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Flip;
 import io.flynn.blobstore.store.postgres.RetainedObjects;
 import io.flynn.blobstore.store.postgres.Shards;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -20,6 +20,7 @@ import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -37,9 +38,6 @@ final class CopyPass {
 
     /** One is sent and one is ready while the next is read. */
     private static final int BATCHES_AHEAD = 1;
-
-    /** What one PUT may carry (Amazon S3 User Guide, "Uploading objects"). */
-    static final long PUT_BYTES_MAX = 5L * 1024 * 1024 * 1024;
 
     /** So many failures without one success are an outage: the walk ends instead of failing blob by blob. */
     private static final int FAILURES_MAX = 20;
@@ -190,20 +188,18 @@ final class CopyPass {
 
     private void submit(Ready ready, InFlight blobs, Flips flips) {
         for (BlobRow row : ready.large()) {
-            if (route.to().isExternal() && row.size() > PUT_BYTES_MAX) {
-                failures.quarantine(
-                        row,
-                        Reasons.BLOB_TOO_LARGE,
-                        "%s is more than the 5Gi that one upload may carry".formatted(new ByteSize(row.size())));
+            if (row.size() > route.bytesMax()) {
+                failures.quarantine(row, Reasons.BLOB_TOO_LARGE, route.tooLarge(row.size()));
             } else {
                 blobs.submit(() -> move(row, flips, () -> mover.moveStreamed(row)));
             }
         }
         long start = System.nanoTime();
         for (BlobSource.Small blob : ready.small()) {
-            blobs.submit(shares(blob.row()), () -> move(blob.row(), flips, () -> mover.move(blob)));
+            blobs.submit(shares(blob.row()), () -> move(blob.row(), flips, () -> move(blob)));
         }
-        if (!ready.small().isEmpty()) {
+        // Blobs out of a bucket tell each by itself whom they wait for.
+        if (!ready.small().isEmpty() && !route.from().isExternal()) {
             context.progress().traffic().waited(Traffic.Wait.STORE, System.nanoTime() - start);
         }
     }
@@ -213,6 +209,28 @@ final class CopyPass {
         return route.to().isExternal() && !route.from().isExternal()
                 ? Traffic.sharesOf(row.size(), SMALL_BYTES)
                 : Traffic.SHARES;
+    }
+
+    private Mover.Moved move(BlobSource.Small blob) {
+        if (!route.from().isExternal()) {
+            return mover.move(blob);
+        }
+        Traffic traffic = context.progress().traffic();
+        AtomicLong read = new AtomicLong();
+        long start = System.nanoTime();
+        try {
+            return mover.move(new BlobSource.Small(blob.row(), () -> {
+                long asked = System.nanoTime();
+                Optional<ByteBuffer> bytes = blob.bytes().get();
+                read.addAndGet(System.nanoTime() - asked);
+                return bytes;
+            }));
+        } finally {
+            traffic.waited(Traffic.Wait.SOURCE, read.get());
+            if (route.to().isExternal()) {
+                traffic.waited(Traffic.Wait.STORE, System.nanoTime() - start - read.get());
+            }
+        }
     }
 
     private void move(BlobRow row, Flips flips, Supplier<Mover.Moved> move) {

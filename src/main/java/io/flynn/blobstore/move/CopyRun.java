@@ -38,8 +38,10 @@ public final class CopyRun implements StageRun {
     private static final Logger LOG = LoggerFactory.getLogger(CopyRun.class);
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
-    /** Another worker may have nothing but one blob of 5 GB to do. */
+    /** What others have left to do may be one blob, and nothing is heard of it before it is done. */
     private static final Duration OTHERS_PATIENCE = Duration.ofMinutes(30);
+
+    private static final long OTHERS_BYTES_PER_SECOND = 5_000_000;
 
     private static final Duration LOOK_AT_OTHERS = Duration.ofMillis(500);
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
@@ -88,10 +90,10 @@ public final class CopyRun implements StageRun {
         LargeObjects largeObjects =
                 new LargeObjects(context.database(), context.progress().traffic());
         if (route.to().isExternal()) {
-            source = route.from().isExternal() ? objects(route, stores) : new LargeObjectSource(largeObjects);
+            source = route.from().isExternal() ? objects() : new LargeObjectSource(largeObjects);
             mover = new BlobMover(source, stores.at(route.to()), route.to(), uploads);
         } else {
-            ObjectSource objects = objects(route, stores);
+            ObjectSource objects = objects();
             source = objects;
             mover = new LargeObjectMover(
                     objects,
@@ -106,8 +108,9 @@ public final class CopyRun implements StageRun {
         patience = new Patience(PATIENCE, context.stop());
     }
 
-    private static ObjectSource objects(Route route, Stores stores) {
-        return new ObjectSource(route.from(), stores.at(route.from()));
+    private ObjectSource objects() {
+        return new ObjectSource(
+                route.from(), stores.at(route.from()), context.progress().traffic());
     }
 
     @Override
@@ -197,7 +200,10 @@ public final class CopyRun implements StageRun {
         if (!left.equals(leftToOthers)) {
             leftToOthers = left;
             othersSince = System.nanoTime();
-        } else if (System.nanoTime() - othersSince > OTHERS_PATIENCE.toNanos()) {
+        } else if (System.nanoTime() - othersSince
+                > OTHERS_PATIENCE
+                        .plusSeconds(left.bytes() / OTHERS_BYTES_PER_SECOND)
+                        .toNanos()) {
             throw new StorageFailure.Busy(
                     Reasons.ROWS_BUSY,
                     "%d rows are other workers' to move, and none was moved for long".formatted(left.blobs()),

@@ -37,7 +37,7 @@ final class LargeObjectMover implements Mover {
     private final AtomicLong uploads;
 
     /**
-     * @param traffic limits how fast is read
+     * @param traffic limits how fast is read, and is told how long is waited for the database
      * @param uploads counts what is written
      */
     LargeObjectMover(
@@ -131,8 +131,11 @@ final class LargeObjectMover implements Mover {
         return Optional.of(read.size() == row.size() ? Fault.DIGEST_DIFFERS : Fault.SIZE_DIFFERS);
     }
 
-    /** Read as fast as may be. */
+    /** Read as fast as may be. While nothing is read, the database is waited for. */
     private final class Paced extends FilterInputStream {
+
+        private final long opened = System.nanoTime();
+        private long inReads;
 
         Paced(InputStream bytes) {
             super(bytes);
@@ -140,22 +143,25 @@ final class LargeObjectMover implements Mover {
 
         @Override
         public int read() throws IOException {
-            int next = super.read();
-            passed(next < 0 ? 0 : 1);
-            return next;
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
         }
 
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
+            long start = System.nanoTime();
             int read = super.read(target, offset, length);
-            passed(read);
+            if (read > 0) {
+                traffic.pass(read);
+            }
+            inReads += System.nanoTime() - start;
             return read;
         }
 
-        private void passed(int bytes) {
-            if (bytes > 0) {
-                traffic.pass(bytes);
-            }
+        @Override
+        public void close() throws IOException {
+            traffic.waited(Traffic.Wait.STORE, System.nanoTime() - opened - inReads);
+            super.close();
         }
     }
 }

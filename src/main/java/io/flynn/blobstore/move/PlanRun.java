@@ -119,22 +119,12 @@ public final class PlanRun implements StageRun {
                                             ? "set default: true on BlobstoreBackend " + route.to()
                                             : "set default: false on BlobstoreBackend " + order.defaultBackend()));
         }
-        if (route.to().isExternal()) {
-            requireUploadable();
+        long largest = inventory.largestBlob(route.from(), route.filter());
+        if (largest > route.bytesMax()) {
+            blocker("files", Reasons.BLOB_TOO_LARGE, route.tooLarge(largest));
         }
         if (order.isCleaned() && !route.from().isExternal()) {
             requireRightsToClean();
-        }
-    }
-
-    private void requireUploadable() {
-        long largest = inventory.largestBlob(route.from(), route.filter());
-        if (largest > CopyPass.PUT_BYTES_MAX) {
-            blocker(
-                    "files",
-                    Reasons.BLOB_TOO_LARGE,
-                    "the largest blob is %s, more than the 5Gi that one upload may carry"
-                            .formatted(new ByteSize(largest)));
         }
     }
 

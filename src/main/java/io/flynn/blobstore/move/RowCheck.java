@@ -153,7 +153,8 @@ final class RowCheck {
             OptionalLong length = row.key().map(store::sizeOf).orElse(OptionalLong.empty());
             return CheckDecision.byLength(row, length).map(kind -> new Wrong(row, kind, length));
         }
-        Optional<BlobContent> content = row.key().flatMap(store::readBack);
+        Optional<BlobContent> content =
+                row.key().flatMap(key -> store.readBack(key, row.size().orElse(0)));
         OptionalLong length = content.map(read -> OptionalLong.of(read.size())).orElse(OptionalLong.empty());
         return CheckDecision.byContent(row, content).map(kind -> new Wrong(row, kind, length));
     }

@@ -143,7 +143,7 @@ final class Settler {
 
     private Optional<BlobContent> atTarget(BlobRow row) {
         return row.backend().isExternal()
-                ? row.externalId().flatMap(stores.at(row.backend())::readBack)
+                ? row.externalId().flatMap(key -> stores.at(row.backend()).readBack(key, row.size()))
                 : largeObject(row);
     }
 
@@ -164,11 +164,12 @@ final class Settler {
         if (from.isExternal() && row.sha512().isPresent()) {
             retained.of(row.id(), from)
                     .ifPresent(key -> origins.add(new Origin(
-                            () -> stores.at(from).readBack(key),
+                            () -> stores.at(from).readBack(key, row.size()),
                             () -> catalog.putBackOnRetained(fence, row, from, key))));
             row.externalId()
                     .ifPresent(key -> origins.add(new Origin(
-                            () -> stores.at(from).readBack(key), () -> catalog.putBackWithItsKey(fence, row, from))));
+                            () -> stores.at(from).readBack(key, row.size()),
+                            () -> catalog.putBackWithItsKey(fence, row, from))));
         }
         return origins;
     }

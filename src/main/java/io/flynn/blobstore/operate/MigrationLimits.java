@@ -34,7 +34,11 @@ final class MigrationLimits {
 
     /** Whether the pods are told something else than the spec has; asks the API server. */
     boolean differ(BlobMigration migration) {
-        return !find(migration).map(ConfigMap::getData).equals(Optional.of(data(migration.getSpec())));
+        return !isSaidIn(find(migration), migration);
+    }
+
+    private static boolean isSaidIn(Optional<ConfigMap> found, BlobMigration migration) {
+        return found.map(ConfigMap::getData).equals(Optional.of(data(migration.getSpec())));
     }
 
     private Optional<ConfigMap> find(BlobMigration migration) {
@@ -44,10 +48,14 @@ final class MigrationLimits {
                 .get());
     }
 
-    /** Tells the pods, those to come and those that run, what the spec has now. */
+    /** Tells the pods, those to come and those that run, what the spec has now, unless they are told it already. */
     void write(BlobMigration migration) {
-        if (find(migration).isEmpty()) {
+        Optional<ConfigMap> found = find(migration);
+        if (found.isEmpty()) {
             client.resource(of(migration)).create();
+            return;
+        }
+        if (isSaidIn(found, migration)) {
             return;
         }
         client.resource(of(migration))

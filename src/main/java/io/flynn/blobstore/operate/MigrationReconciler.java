@@ -197,7 +197,7 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         return seen.deployment().flatMap(workload -> switch (jobs.of(
                 migration, seen.ends(), workload, start.stage(), start.attempt())) {
             case StageJob.Built built -> {
-                if (MigrationJobs.hasLimits(start.stage()) && limits.differ(migration)) {
+                if (MigrationJobs.hasLimits(start.stage())) {
                     limits.write(migration);
                 }
                 yield jobs.create(migration, built.job());

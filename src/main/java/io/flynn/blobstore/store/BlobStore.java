@@ -14,6 +14,9 @@ import java.util.OptionalLong;
  */
 public interface BlobStore {
 
+    /** The longest object that there can be (Amazon S3 User Guide, "Amazon S3 multipart upload limits"). */
+    long BYTES_MAX = 5L << 40;
+
     /**
      * Throws unless the bucket is there and answers this key: about an object alone, a store can't say what is missing.
      *
@@ -27,8 +30,12 @@ public interface BlobStore {
      */
     void put(ObjectKey key, ReplayableBody body);
 
-    /** What {@link #put} proves when it returns. The first call may ask the store, and leaves nothing behind there. */
-    default Proof proof() {
+    /**
+     * What {@link #put} proves when it returns. The first call may ask the store, and leaves nothing behind there.
+     *
+     * @param bytes of how many
+     */
+    default Proof proof(long bytes) {
         return Proof.NONE;
     }
 
@@ -44,6 +51,18 @@ public interface BlobStore {
      */
     InputStream open(ObjectKey key, long size);
 
-    /** Downloads the whole object and digests it; empty if there is none. */
-    Optional<BlobContent> readBack(ObjectKey key);
+    /**
+     * Some of its bytes, likewise.
+     *
+     * @param size of the whole object
+     * @param length at least 1
+     */
+    InputStream open(ObjectKey key, long size, long first, long length);
+
+    /**
+     * Downloads the whole object and digests it; empty if there is none.
+     *
+     * @param expected how many bytes it should have: more of them are fetched in another way than few
+     */
+    Optional<BlobContent> readBack(ObjectKey key, long expected);
 }

@@ -12,9 +12,9 @@ import java.util.concurrent.Flow;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One blob's bytes as an upload's body, from wherever they are. They are read no faster than the upload asks for them; a digest
- * is kept of what passes, and the last chunk is held back until size and digest are known to be the row's: what differs is
- * never uploaded whole.
+ * One blob's bytes as an upload's body, from wherever they are. They are read no faster than the upload asks for them, and the last
+ * chunk is held back until size and digest are known to be the row's: what differs is never uploaded whole. Of a part of them only the
+ * size is known.
  */
 public abstract class CheckedBody implements ReplayableBody {
 
@@ -55,11 +55,17 @@ public abstract class CheckedBody implements ReplayableBody {
     }
 
     /**
-     * Reads from the start until the end, or one chunk past what the row says, or until no more are wanted.
+     * Reads so many bytes from {@code first} on, or until no more are wanted; where those are the row's last, also a byte or more
+     * past them if there are any.
      *
      * @throws StorageFailure if that fails
      */
-    protected abstract void read(Chunks chunks);
+    protected abstract void read(long first, long length, Chunks chunks);
+
+    /** Whether these are the row's last bytes. */
+    protected final boolean isEnd(long first, long length) {
+        return first + length == row.size();
+    }
 
     @Override
     public final long size() {
@@ -76,15 +82,15 @@ public abstract class CheckedBody implements ReplayableBody {
         return checked;
     }
 
-    /** What the last subscription that reached the end of the source found there. */
+    /** What the last subscription of all bytes that reached the end of the source found there. */
     public final Optional<BlobContent> lastRead() {
         return Optional.ofNullable(lastRead);
     }
 
     @Override
-    public final Flow.Publisher<ByteBuffer> open() {
+    public final Flow.Publisher<ByteBuffer> open(long first, long length) {
         return subscriber -> {
-            Reading reading = new Reading(subscriber);
+            Reading reading = new Reading(subscriber, first, length);
             subscriber.onSubscribe(reading);
             // A platform thread: it does nothing but copy between two sockets, where virtual ones were measured slower.
             Thread.ofPlatform().daemon().name("read-" + row.id()).start(reading::run);
@@ -94,14 +100,20 @@ public abstract class CheckedBody implements ReplayableBody {
     private final class Reading implements Flow.Subscription, Chunks {
 
         private final Flow.Subscriber<? super ByteBuffer> subscriber;
+        private final long first;
+        private final long length;
+        private final boolean isDigested;
         private final Demand demand = new Demand();
         private final Digest digest = new Digest();
         private @Nullable ByteBuffer heldBack;
         private long size;
         private boolean isCancelled;
 
-        Reading(Flow.Subscriber<? super ByteBuffer> subscriber) {
+        Reading(Flow.Subscriber<? super ByteBuffer> subscriber, long first, long length) {
             this.subscriber = subscriber;
+            this.first = first;
+            this.length = length;
+            isDigested = length == row.size() && checked.isEmpty();
         }
 
         @Override
@@ -116,7 +128,7 @@ public abstract class CheckedBody implements ReplayableBody {
 
         void run() {
             try {
-                read(this);
+                read(first, length, this);
                 if (isCancelled) {
                     return;
                 }
@@ -137,12 +149,12 @@ public abstract class CheckedBody implements ReplayableBody {
                 return true;
             }
             size += chunk.remaining();
-            if (checked.isEmpty()) {
+            if (isDigested) {
                 long start = System.nanoTime();
                 digest.update(chunk.duplicate());
                 traffic.waited(Traffic.Wait.DIGEST, System.nanoTime() - start);
             }
-            if (size > row.size()) {
+            if (size > length) {
                 return false;
             }
             if (heldBack != null && !deliver(heldBack)) {
@@ -178,20 +190,18 @@ public abstract class CheckedBody implements ReplayableBody {
         }
 
         private void requireAsRecorded() {
-            if (checked.isEmpty()) {
-                lastRead = digest.finish();
-            }
-            if (size != row.size()) {
+            if (size != length) {
                 throw new StorageFailure.Corrupt(
                         Reasons.SIZE_DIFFERS,
                         "blob %s: %s is not as long as its row says (%d bytes)".formatted(row.id(), source, row.size()),
                         null);
             }
-            Optional<Sha512> digested = lastRead().map(BlobContent::sha512);
-            if (checked.isEmpty()
-                    && row.sha512()
-                            .filter(recorded -> !digested.equals(Optional.of(recorded)))
-                            .isPresent()) {
+            if (!isDigested) {
+                return;
+            }
+            BlobContent read = digest.finish();
+            lastRead = read;
+            if (row.sha512().filter(recorded -> !recorded.equals(read.sha512())).isPresent()) {
                 throw new StorageFailure.Corrupt(
                         Reasons.DIGEST_DIFFERS,
                         "blob %s: %s has another digest than its row".formatted(row.id(), source),

@@ -9,6 +9,8 @@ public enum Proof {
      * Whether they are the blob's is for the sender to know.
      */
     TRANSFER,
+    /** That the bytes are those that the body delivers, which was read whole besides, to its end. */
+    CONTENT,
     /** That the bytes have the digest that was sent with them; of a body whose digest isn't known, nothing. */
     DIGEST
 }

@@ -27,9 +27,15 @@ public interface ReplayableBody {
     /** The content type to store them with, as the blob's row has it: may be empty, or what no header can carry. */
     String type();
 
+    /** All bytes. If the source doesn't hold exactly what was promised, it ends with an error before the last byte is delivered. */
+    default Flow.Publisher<ByteBuffer> open() {
+        return open(0, size());
+    }
+
     /**
-     * Bytes from the start, delivered on demand and never faster than asked for. Each subscription reads anew. If the source
-     * doesn't hold exactly what was promised, it ends with an error before the last byte is delivered.
+     * Some of the bytes, delivered on demand and never faster than asked for. Each subscription reads anew, and any number may be
+     * read at once. If the source doesn't hold as many there, it ends with an error before the last byte is delivered; whether they
+     * are those that were promised is for who reads all of them.
      */
-    Flow.Publisher<ByteBuffer> open();
+    Flow.Publisher<ByteBuffer> open(long first, long length);
 }

@@ -15,6 +15,7 @@ import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.s3.S3BlobStore;
+import io.flynn.blobstore.store.s3.TransferSizes;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
 import java.net.URI;
@@ -31,6 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** What each kind of store proves by taking an object, and that it is found out by what the store does, not by what it is. */
 class StoreProofIT {
 
+    private static final TransferSizes SMALL_PARTS = new TransferSizes(6 << 20, 5 << 20, 256 << 10);
+
     /** Around the edges of a chunk that a checksum follows, and of what is announced before it is sent. */
     private static final int[] SIZES = {0, 1, 7, 16 * 1024, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20};
 
@@ -41,13 +44,14 @@ class StoreProofIT {
     void versitygwRefusesAWrongDigest() throws Exception {
         try (StoreProgram program = StoreProgram.versitygw(folder);
                 S3BlobStore store = store(program)) {
-            assertThat(store.proof()).isEqualTo(Proof.DIGEST);
+            assertThat(store.proof(1)).isEqualTo(Proof.DIGEST);
             everyBodyArrives(store);
             byte[] bytes = bytes(100_000);
             assertThatThrownBy(() -> store.put(key(), new Body(bytes, Optional.of(Blobs.sha512(bytes(5))))))
                     .isInstanceOf(StorageFailure.Corrupt.class)
                     .extracting(failure -> ((StorageFailure) failure).reason())
                     .isEqualTo(Reasons.TARGET_DIFFERS);
+            partsMakeTheWhole(store, Proof.CONTENT);
         }
     }
 
@@ -55,8 +59,9 @@ class StoreProofIT {
     void minioTakesAWrongDigestButNoWrongCrc() throws Exception {
         try (StoreProgram program = StoreProgram.minio(folder);
                 S3BlobStore store = store(program)) {
-            assertThat(store.proof()).isEqualTo(Proof.TRANSFER);
+            assertThat(store.proof(1)).isEqualTo(Proof.TRANSFER);
             everyBodyArrives(store);
+            partsMakeTheWhole(store, Proof.NONE);
         }
     }
 
@@ -64,11 +69,13 @@ class StoreProofIT {
     void s3ProxyKnowsNoDigestButRefusesAWrongCrc() {
         try (LocalS3 s3 = LocalS3.start()) {
             s3.createBucket("blobs");
-            try (S3BlobStore store =
-                    new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM, new Traffic())) {
-                assertThat(store.proof()).isEqualTo(Proof.TRANSFER);
+            try (S3BlobStore store = new S3BlobStore(
+                    s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM, new Traffic(), SMALL_PARTS)) {
+                assertThat(store.proof(1)).isEqualTo(Proof.TRANSFER);
                 assertThat(s3.sizes("blobs")).isEmpty();
                 everyBodyArrives(store);
+                partsMakeTheWhole(store, Proof.CONTENT);
+                assertThat(s3.unfinishedUploads("blobs")).isEmpty();
             }
         }
     }
@@ -78,7 +85,7 @@ class StoreProofIT {
         try (LocalS3 s3 = LocalS3.start()) {
             s3.createBucket("blobs");
             try (S3BlobStore store = new S3BlobStore(s3.backend(Blobs.S3MAIN, "blobs"), 4)) {
-                assertThat(store.proof()).isEqualTo(Proof.NONE);
+                assertThat(store.proof(1)).isEqualTo(Proof.NONE);
                 assertThat(s3.count(LocalS3.Operation.PUT)).isZero();
                 everyBodyArrives(store);
             }
@@ -97,9 +104,10 @@ class StoreProofIT {
                         true,
                         new Secret(StoreProgram.ACCESS_KEY_ID),
                         new Secret(StoreProgram.SECRET_ACCESS_KEY)),
-                4,
+                8,
                 Verification.STORE_CHECKSUM,
-                new Traffic());
+                new Traffic(),
+                SMALL_PARTS);
     }
 
     private static void everyBodyArrives(S3BlobStore store) {
@@ -111,8 +119,48 @@ class StoreProofIT {
             store.put(known, new Body(bytes, Optional.of(sha512)));
             store.put(unknown, new Body(bytes, Optional.empty()));
             Optional<BlobContent> content = Optional.of(new BlobContent(size, sha512));
-            assertThat(store.readBack(known)).as("%d bytes", size).isEqualTo(content);
-            assertThat(store.readBack(unknown)).as("%d bytes", size).isEqualTo(content);
+            assertThat(store.readBack(known, size)).as("%d bytes", size).isEqualTo(content);
+            assertThat(store.readBack(unknown, size)).as("%d bytes", size).isEqualTo(content);
+        }
+    }
+
+    private static void partsMakeTheWhole(S3BlobStore store, Proof proof) {
+        assertThat(store.proof(SMALL_PARTS.wholeMax() + 1)).isEqualTo(proof);
+        for (int size : new int[] {(6 << 20) + 1, 15 << 20, (20 << 20) - 1}) {
+            byte[] bytes = bytes(size);
+            ObjectKey key = key();
+            store.put(key, new Body(bytes, Optional.empty()));
+            assertThat(store.readBack(key, size))
+                    .as("%d bytes", size)
+                    .contains(new BlobContent(size, Blobs.sha512(bytes)));
+        }
+        ObjectKey key = key();
+        byte[] read = bytes(15 << 20);
+        byte[] sent = read.clone();
+        sent[7 << 20] ^= 1;
+        ReplayableBody changing = new Changing(new Body(read, Optional.empty()), new Body(sent, Optional.empty()));
+        if (proof == Proof.CONTENT) {
+            assertThatThrownBy(() -> store.put(key, changing)).isInstanceOf(StorageFailure.OutcomeUnknown.class);
+            assertThat(store.sizeOf(key)).isEmpty();
+        }
+    }
+
+    /** Its parts aren't those of the whole. */
+    private record Changing(ReplayableBody whole, ReplayableBody parts) implements ReplayableBody {
+
+        @Override
+        public long size() {
+            return whole.size();
+        }
+
+        @Override
+        public String type() {
+            return whole.type();
+        }
+
+        @Override
+        public Flow.Publisher<ByteBuffer> open(long first, long length) {
+            return (length == size() ? whole : parts).open(first, length);
         }
     }
 
@@ -142,7 +190,11 @@ class StoreProofIT {
         }
 
         @Override
-        public Flow.Publisher<ByteBuffer> open() {
+        public Flow.Publisher<ByteBuffer> open(long first, long length) {
+            return new Body(Arrays.copyOfRange(bytes, (int) first, (int) (first + length)), sha512).pieces();
+        }
+
+        private Flow.Publisher<ByteBuffer> pieces() {
             return subscriber -> Thread.ofVirtual()
                     .start(() -> subscriber.onSubscribe(new Flow.Subscription() {
                         private int sent;

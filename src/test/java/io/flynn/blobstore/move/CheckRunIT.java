@@ -199,6 +199,9 @@ class CheckRunIT {
         String upload = UUID.randomUUID().toString();
         startUpload(upload);
         startUpload("not ours");
+        UUID large = world.add("/large", MoveWorld.bytes(10, 1));
+        String parts = ObjectKey.of(large, Blobs.sha512(MoveWorld.bytes(10, 1))).toString();
+        startUpload(parts);
 
         CheckReport report = check(true);
 
@@ -208,10 +211,15 @@ class CheckRunIT {
                         Kind.OBJECT_ORPHANED,
                         Kind.OBJECT_NOT_FLIPPED,
                         Kind.UPLOAD_ORPHANED,
+                        Kind.UPLOAD_ORPHANED,
                         Kind.LARGE_OBJECT_ORPHANED);
         assertThat(keysOf(Kind.OBJECT_ORPHANED)).containsExactly(orphan);
         assertThat(keysOf(Kind.OBJECT_NOT_FLIPPED)).containsExactly(copy);
-        assertThat(keysOf(Kind.UPLOAD_ORPHANED)).containsExactly(upload);
+        assertThat(keysOf(Kind.UPLOAD_ORPHANED)).containsExactlyInAnyOrder(upload, parts);
+        assertThat(found.all())
+                .filteredOn(finding -> finding.key().equals(Optional.of(parts)))
+                .singleElement()
+                .satisfies(finding -> assertThat(finding.message()).contains("migration"));
         assertThat(found.all())
                 .filteredOn(finding -> finding.kind() == Kind.LARGE_OBJECT_ORPHANED)
                 .singleElement()
@@ -224,7 +232,7 @@ class CheckRunIT {
                 .containsEntry(Figure.RETIRED_BYTES, 7L)
                 .containsEntry(Figure.ORPHANED_OBJECTS, 1L)
                 .containsEntry(Figure.ORPHANED_BYTES, 7L)
-                .containsEntry(Figure.UPLOADS, 2L);
+                .containsEntry(Figure.UPLOADS, 3L);
     }
 
     @Test

@@ -38,7 +38,12 @@ class DecoratedStore implements BlobStore {
     }
 
     @Override
-    public Optional<BlobContent> readBack(ObjectKey key) {
-        return store.readBack(key);
+    public InputStream open(ObjectKey key, long size, long first, long length) {
+        return store.open(key, size, first, length);
+    }
+
+    @Override
+    public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+        return store.readBack(key, expected);
     }
 }

@@ -15,6 +15,7 @@ import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.VacuumMode;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.Traffic;
@@ -79,6 +80,30 @@ class DirectionsIT {
 
         assertThat(copied.figure(Figure.COPIED_BLOBS)).hasValue(5);
         assertThat(context.progress().traffic().bottleneck()).contains(Traffic.Wait.THROTTLE);
+    }
+
+    @ParameterizedTest
+    @MethodSource("fromABucket")
+    void aBucketThatIsWaitedForIsTheBottleneck(Route route) {
+        world.addObject("/small", bytes(1000, 1));
+        world.addObject("/streamed", bytes(2 * MIB, 2));
+        StageContext context = world.context(Stage.COPY);
+        Stores slow = new Stores(Map.of(
+                S3MAIN,
+                new DecoratedStore(world.store) {
+                    @Override
+                    public java.io.InputStream open(ObjectKey key, long size) {
+                        Pauses.sleep(Duration.ofSeconds(1));
+                        return super.open(key, size);
+                    }
+                },
+                S3OTHER,
+                world.otherStore));
+
+        StageReport copied = new CopyRun(context, route, slow, 4, 2).run();
+
+        assertThat(copied.reason()).isEqualTo(Reasons.DONE);
+        assertThat(context.progress().traffic().bottleneck()).contains(Traffic.Wait.SOURCE);
     }
 
     static List<Route> fromABucket() {
@@ -274,9 +299,9 @@ class DirectionsIT {
 
         StageReport copied = world.copy(store -> new DecoratedStore(store) {
             @Override
-            public java.util.Optional<io.flynn.blobstore.blob.BlobContent> readBack(ObjectKey key) {
+            public java.util.Optional<io.flynn.blobstore.blob.BlobContent> readBack(ObjectKey key, long expected) {
                 // Between the proof and the flip.
-                var proven = super.readBack(key);
+                var proven = super.readBack(key, expected);
                 isTaken.set(collector.collect("s3main", Duration.ofMinutes(15), new UUID(0, 0), 10, retired -> {
                     retired.forEach(
                             object -> s3.remove(world.bucket, object.key().toString()));

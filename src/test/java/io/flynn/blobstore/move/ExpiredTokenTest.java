@@ -83,7 +83,7 @@ class ExpiredTokenTest {
 
         @Override
         public StageReport run() {
-            store.readBack(new ObjectKey(new UUID(1, 2)));
+            store.readBack(new ObjectKey(new UUID(1, 2)), 1);
             throw new AssertionError("the store has nothing to read");
         }
 

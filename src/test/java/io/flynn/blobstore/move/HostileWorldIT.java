@@ -132,8 +132,10 @@ class HostileWorldIT {
 
         assertThat(world.copy(store -> new DecoratedStore(store) {
                             @Override
-                            public Optional<BlobContent> readBack(ObjectKey key) {
-                                return looks.merge(key, 1, Integer::sum) < 4 ? Optional.empty() : super.readBack(key);
+                            public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+                                return looks.merge(key, 1, Integer::sum) < 4
+                                        ? Optional.empty()
+                                        : super.readBack(key, expected);
                             }
                         })
                         .reason())

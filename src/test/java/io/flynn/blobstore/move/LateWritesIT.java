@@ -97,13 +97,13 @@ class LateWritesIT {
     private static void moveWithoutWaiting(MoveWorld world, Route route) {
         StageContext context = world.context(Stage.COPY);
         Stores stores = world.stores();
-        BlobSource source = new ObjectSource(S3MAIN, stores.at(S3MAIN));
+        BlobSource source = new ObjectSource(S3MAIN, stores.at(S3MAIN), new Traffic());
         var uploads = new java.util.concurrent.atomic.AtomicLong();
         var catalog = new io.flynn.blobstore.store.postgres.MoveCatalog(world.database);
         Mover mover = route.to().isExternal()
                 ? new BlobMover(source, stores.at(route.to()), route.to(), uploads)
                 : new LargeObjectMover(
-                        new ObjectSource(S3MAIN, stores.at(S3MAIN)),
+                        new ObjectSource(S3MAIN, stores.at(S3MAIN), new Traffic()),
                         new io.flynn.blobstore.store.postgres.LargeObjects(world.database),
                         new io.flynn.blobstore.store.postgres.LargeObjectArrivals(world.database, context.fence()),
                         catalog,

@@ -222,8 +222,9 @@ class MoveIT {
         UUID id = world.add("/slug", bytes(1000, 1));
         BlobStore lying = new DecoratedStore(world.store) {
             @Override
-            public Optional<BlobContent> readBack(ObjectKey key) {
-                return super.readBack(key).map(content -> new BlobContent(content.size(), new Sha512(new byte[64])));
+            public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+                return super.readBack(key, expected)
+                        .map(content -> new BlobContent(content.size(), new Sha512(new byte[64])));
             }
         };
 
@@ -303,11 +304,11 @@ class MoveIT {
         AtomicInteger reads = new AtomicInteger();
         BlobStore stumbling = new DecoratedStore(world.store) {
             @Override
-            public Optional<BlobContent> readBack(ObjectKey key) {
+            public Optional<BlobContent> readBack(ObjectKey key, long expected) {
                 if (reads.incrementAndGet() == blobs) {
                     throw new StorageFailure.Unreachable(Reasons.ENDPOINT_UNREACHABLE, "cut", null);
                 }
-                return super.readBack(key);
+                return super.readBack(key, expected);
             }
         };
 

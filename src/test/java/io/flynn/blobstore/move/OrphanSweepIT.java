@@ -416,8 +416,8 @@ class OrphanSweepIT {
         }
 
         @Override
-        public Optional<BlobContent> readBack(ObjectKey key) {
-            Optional<BlobContent> content = super.readBack(key);
+        public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+            Optional<BlobContent> content = super.readBack(key, expected);
             asleep.countDown();
             try {
                 wake.await();

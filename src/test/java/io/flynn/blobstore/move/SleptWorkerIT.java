@@ -129,8 +129,8 @@ class SleptWorkerIT {
         AtomicBoolean hasSlept = new AtomicBoolean();
         return new DecoratedStore(store) {
             @Override
-            public Optional<BlobContent> readBack(ObjectKey key) {
-                Optional<BlobContent> proven = super.readBack(key);
+            public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+                Optional<BlobContent> proven = super.readBack(key, expected);
                 if (hasSlept.compareAndSet(false, true)) {
                     loseTheFence();
                     meanwhile.run();

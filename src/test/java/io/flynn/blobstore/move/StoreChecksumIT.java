@@ -68,7 +68,7 @@ class StoreChecksumIT {
         }
 
         @Override
-        public Proof proof() {
+        public Proof proof(long bytes) {
             return proof;
         }
 
@@ -99,9 +99,14 @@ class StoreChecksumIT {
         }
 
         @Override
-        public Optional<BlobContent> readBack(ObjectKey key) {
+        public InputStream open(ObjectKey key, long size, long first, long length) {
+            return world.store.open(key, size, first, length);
+        }
+
+        @Override
+        public Optional<BlobContent> readBack(ObjectKey key, long expected) {
             readBacks.incrementAndGet();
-            return world.store.readBack(key);
+            return world.store.readBack(key, expected);
         }
     }
 

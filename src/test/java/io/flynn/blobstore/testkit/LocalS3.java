@@ -83,6 +83,7 @@ public final class LocalS3 implements AutoCloseable {
     private final S3Proxy proxy;
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
+    private volatile boolean refusesChecksumsOfParts;
     private volatile Set<Operation> denied = Set.of();
     private volatile Set<String> held = Set.of();
     private volatile Set<Operation> broken = Set.of();
@@ -188,6 +189,11 @@ public final class LocalS3 implements AutoCloseable {
         failures.get(operation).set(times);
     }
 
+    /** From now on it doesn't know checksums of objects that are made of parts. */
+    public void refuseChecksumsOfParts(boolean isRefusing) {
+        refusesChecksumsOfParts = isRefusing;
+    }
+
     /** From now on these objects can't be deleted, as those that are under a legal hold. */
     public void hold(Collection<String> keys) {
         held = Set.copyOf(keys);
@@ -223,7 +229,10 @@ public final class LocalS3 implements AutoCloseable {
         do {
             page = objects.list(request.build());
             for (S3Object object : page.contents()) {
-                sizes.put(object.key(), object.size());
+                // What S3Proxy notes about an upload of parts, and doesn't always clear away.
+                if (!object.key().startsWith(".s3proxy-")) {
+                    sizes.put(object.key(), object.size());
+                }
             }
             request.continuationToken(page.nextContinuationToken());
         } while (page.nextContinuationToken() != null);
@@ -367,14 +376,25 @@ public final class LocalS3 implements AutoCloseable {
         @Override
         public MultipartUpload initiateMultipartUpload(CreateMultipartUploadRequest request) {
             count(Operation.CREATE_MULTIPART);
-            return super.initiateMultipartUpload(request);
+            if (refusesChecksumsOfParts && request.checksumAlgorithm() != null) {
+                throw StoreFault.failure(501, "NotImplemented");
+            }
+            StoreFault with = next();
+            with.before();
+            MultipartUpload upload = super.initiateMultipartUpload(request);
+            with.after();
+            return upload;
         }
 
         @Override
         public UploadPartResponse uploadMultipartPart(
                 MultipartUpload upload, UploadPartRequest request, InputStream body) {
             count(Operation.UPLOAD_PART);
-            return super.uploadMultipartPart(upload, request, body);
+            StoreFault with = next();
+            with.before();
+            UploadPartResponse response = super.uploadMultipartPart(upload, request, with.stored(body));
+            with.after();
+            return response;
         }
 
         @Override
@@ -417,7 +437,10 @@ public final class LocalS3 implements AutoCloseable {
                 MultipartUpload upload, CompleteMultipartUploadRequest request) {
             count(Operation.COMPLETE_MULTIPART);
             stored(request.key());
+            StoreFault with = next();
+            with.before();
             CompleteMultipartUploadResponse response = super.completeMultipartUpload(upload, request);
+            with.after();
             if (answersToLose.getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
                 throw new IllegalStateException("the answer is lost");
             }
@@ -427,7 +450,10 @@ public final class LocalS3 implements AutoCloseable {
         @Override
         public void abortMultipartUpload(MultipartUpload upload) {
             count(Operation.ABORT_MULTIPART);
+            StoreFault with = next();
+            with.before();
             super.abortMultipartUpload(upload);
+            with.after();
         }
     }
 }

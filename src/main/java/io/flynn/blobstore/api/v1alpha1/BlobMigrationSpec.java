@@ -65,9 +65,10 @@ public record BlobMigrationSpec(
         Filter filter,
 
         @JsonPropertyDescription(
-                "How a copy is proven before its row points at it. ReadBack: it is read back whole. StoreChecksum: by the"
-                        + " store's own checksums where it is seen to check them, else as ReadBack. Every object is read"
-                        + " whole once more before the migration is Verified, either way.")
+                "How a copy in a bucket is proven before its row points at it. ReadBack: it is read back whole."
+                        + " StoreChecksum: by the store's own checksums where it is seen to check them, else as ReadBack."
+                        + " What comes into the database is always read back. Every blob is read whole once more at its"
+                        + " target before the migration is Verified, either way.")
         @Default("ReadBack")
         Verification verification,
 

@@ -14,19 +14,18 @@ public final class LargeObjectBody extends CheckedBody {
 
     private final Database database;
     private final long oid;
-    private final String query;
     private final Traffic traffic;
 
-    LargeObjectBody(Database database, BlobRow row, String query, Optional<Sha512> checked, Traffic traffic) {
+    LargeObjectBody(Database database, BlobRow row, Optional<Sha512> checked, Traffic traffic) {
         super(row, "its large object", checked, traffic);
         this.traffic = traffic;
         this.database = database;
         this.oid = row.oid().orElseThrow();
-        this.query = query;
     }
 
     @Override
-    protected void read(Chunks chunks) {
+    protected void read(long first, long length, Chunks chunks) {
+        String query = LargeObjects.chunks(oid, first, isEnd(first, length) ? length + 1 : length);
         database.with("read large object " + oid, connection -> {
             try (CopyRows copy = new CopyRows(connection, query)) {
                 for (ByteBuffer next = next(copy); next != null; next = next(copy)) {

@@ -23,6 +23,9 @@ public final class LargeObjects {
     /** What one {@code lo_get} returns: larger ones cost the server page faults, smaller ones messages (measured). */
     private static final int CHUNK_BYTES = 256 * 1024;
 
+    /** The longest there can be, 4 TiB but for a page (PostgreSQL manual, "Large Objects"; large_object.h). */
+    public static final long BYTES_MAX = 2048L * Integer.MAX_VALUE;
+
     /** No object has it (PostgreSQL manual, "Object Identifier Types"). */
     private static final long NO_OID = 0;
 
@@ -69,7 +72,7 @@ public final class LargeObjects {
     }
 
     /**
-     * Reads one large object to its end, or one chunk past what its row says, and digests it.
+     * Reads one large object to its end, or one byte past what its row says, and digests it.
      *
      * @return empty if the large object is not there
      * @throws StorageFailure if the database fails
@@ -97,18 +100,28 @@ public final class LargeObjects {
     }
 
     /**
-     * One blob's bytes for an upload: each subscription is a statement of its own.
+     * The bytes of a row that names its large object, for an upload: each subscription is a statement of its own.
      *
      * @param checked the digest that the store checks of what it gets: then nobody needs to here
      */
     public LargeObjectBody body(BlobRow row, Optional<Sha512> checked) {
-        return new LargeObjectBody(database, row, chunks(row.oid().orElseThrow(), row.size()), checked, traffic);
+        return new LargeObjectBody(database, row, checked, traffic);
     }
 
-    /** Chunks in order, reaching past {@code size}, so that a longer object shows. */
+    /** All that a large object of {@code size} bytes has, in chunks, and one byte more, so that a longer one shows. */
     static String chunks(long oid, long size) {
-        return "SELECT lo_get(%d, g * %d, %d) FROM generate_series(0::bigint, %d) g"
-                .formatted(oid, CHUNK_BYTES, CHUNK_BYTES, Math.max(size, 0) / CHUNK_BYTES);
+        return chunks(oid, 0, Math.max(size, 0) + 1);
+    }
+
+    /**
+     * What of these bytes there is, in chunks and in order. The numbers are made one by one: as a table they would be written to a
+     * file first, for the largest of large objects 16 million of them.
+     *
+     * @param length at least 1
+     */
+    static String chunks(long oid, long first, long length) {
+        return "SELECT lo_get(%d, %d + g * %d, least(%d, %d - g * %d)::int) FROM (SELECT generate_series(0::bigint, %d) g) n"
+                .formatted(oid, first, CHUNK_BYTES, CHUNK_BYTES, length, CHUNK_BYTES, (length - 1) / CHUNK_BYTES);
     }
 
     private static String joined(List<BlobRow> rows, ToLongFunction<BlobRow> number) {

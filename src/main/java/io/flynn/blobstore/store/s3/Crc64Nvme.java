@@ -13,6 +13,12 @@ import java.util.Base64;
 final class Crc64Nvme {
 
     private static final long POLYNOMIAL = 0x9A6C_9329_AC4B_C9B5L;
+
+    /** Polynomials are reflected: the highest bit is the coefficient of 1. */
+    private static final long ONE = Long.MIN_VALUE;
+
+    private static final long X = ONE >>> 1;
+
     private static final int STEP = Long.BYTES;
     private static final long[][] TABLES = tables();
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
@@ -59,11 +65,51 @@ final class Crc64Nvme {
         remainder = crc;
     }
 
+    static long of(ByteBuffer bytes) {
+        Crc64Nvme crc = new Crc64Nvme();
+        crc.update(bytes);
+        return crc.value();
+    }
+
+    /** Of what was taken in until now. */
+    long value() {
+        return ~remainder;
+    }
+
     /** As S3's headers carry it. */
-    String base64() {
+    static String base64(long value) {
         return Base64.getEncoder()
-                .encodeToString(
-                        ByteBuffer.allocate(Long.BYTES).putLong(~remainder).array());
+                .encodeToString(ByteBuffer.allocate(Long.BYTES).putLong(value).array());
+    }
+
+    /**
+     * Of two pieces, one behind the other, by theirs (as zlib's crc32_combine does it: bits that follow shift the first piece's
+     * remainder, and that is a product of polynomials).
+     *
+     * @param secondBytes how long the second is
+     */
+    static long combine(long first, long second, long secondBytes) {
+        long shift = ONE;
+        long square = X;
+        for (long bits = Math.multiplyExact(secondBytes, (long) Byte.SIZE); bits != 0; bits >>>= 1) {
+            if ((bits & 1) != 0) {
+                shift = product(shift, square);
+            }
+            square = product(square, square);
+        }
+        return product(first, shift) ^ second;
+    }
+
+    private static long product(long one, long other) {
+        long product = 0;
+        long shifted = other;
+        for (long bit = ONE; bit != 0; bit >>>= 1) {
+            if ((one & bit) != 0) {
+                product ^= shifted;
+            }
+            shifted = (shifted & 1) == 0 ? shifted >>> 1 : (shifted >>> 1) ^ POLYNOMIAL;
+        }
+        return product;
     }
 
     /** Table k holds what a byte leaves that is followed by k bytes of zeros. */

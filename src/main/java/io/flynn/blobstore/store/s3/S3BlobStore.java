@@ -1,6 +1,7 @@
 package io.flynn.blobstore.store.s3;
 
 import io.flynn.blobstore.blob.BlobContent;
+import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
@@ -10,21 +11,16 @@ import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.Traffic;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
-import org.reactivestreams.FlowAdapters;
-import org.reactivestreams.Subscriber;
-import org.reactivestreams.Subscription;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.core.interceptor.Context;
 import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
 import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
@@ -37,15 +33,20 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(S3BlobStore.class);
 
-    private final Lazily<S3AsyncClient> client;
-    private final Lazily<Proof> proof;
-    private final Traffic traffic;
-    private final String bucket;
-    private final String place;
-    private final Lazily<ObjectReader> reader;
+    /** How often bodies are read at once besides once for each that is put. */
+    public static final int PARTS_BESIDE = PartedUploads.BESIDE;
 
-    /** Calls beyond it wait here as long as the others go on; the SDK would give up. */
-    private final Semaphore calls;
+    private static final int DIGESTED_BYTES = 64 * 1024;
+
+    private final Lazily<S3AsyncClient> client;
+    private final S3Calls calls;
+    private final TransferSizes sizes;
+    private final Traffic traffic;
+    private final boolean isAsked;
+    private final Lazily<Proof> proof;
+    private final Lazily<PartedUploads> parted;
+    private final Lazily<ObjectReader> reader;
+    private final RangedReads ranged;
 
     /** One that reads back. */
     public S3BlobStore(BackendSettings backend, int connections) {
@@ -57,31 +58,40 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
      * @param traffic limits what is stored, and is told of it
      */
     public S3BlobStore(BackendSettings backend, int connections, Verification verification, Traffic traffic) {
+        this(backend, connections, verification, traffic, TransferSizes.S3);
+    }
+
+    /** @param sizes by which objects are cut */
+    public S3BlobStore(
+            BackendSettings backend, int connections, Verification verification, Traffic traffic, TransferSizes sizes) {
         this.traffic = traffic;
+        this.sizes = sizes;
         client = new Lazily<>(() -> S3Clients.open(backend, connections, List.of(new Refusals(traffic))));
-        calls = new Semaphore(connections);
-        bucket = backend.bucket();
-        place = S3Clients.describe(backend);
-        reader = new Lazily<>(() -> new ObjectReader(client.get(), bucket, place));
-        proof = new Lazily<>(() -> switch (verification) {
-            case READ_BACK -> Proof.NONE;
-            case STORE_CHECKSUM -> probed();
-        });
+        calls = new S3Calls(client, connections, backend.bucket(), S3Clients.describe(backend));
+        isAsked = switch (verification) {
+            case READ_BACK -> false;
+            case STORE_CHECKSUM -> true;
+        };
+        proof = new Lazily<>(this::probed);
+        parted = new Lazily<>(() -> new PartedUploads(calls, sizes, traffic));
+        reader = new Lazily<>(() -> new ObjectReader(client.get(), calls.bucket(), calls.place()));
+        ranged = new RangedReads(calls, sizes.range());
     }
 
     @Override
-    public Proof proof() {
-        return proof.get();
+    public Proof proof(long bytes) {
+        if (!isAsked) {
+            return Proof.NONE;
+        }
+        if (bytes <= sizes.wholeMax()) {
+            return proof.get();
+        }
+        return parted.get().isChecked() ? Proof.CONTENT : Proof.NONE;
     }
 
     private Proof probed() {
-        Proof seen;
-        try {
-            seen = new StoreProofProbe(client.get(), bucket).ask();
-        } catch (CompletionException e) {
-            throw S3Failures.translate("see which checksums are checked in " + place, e);
-        }
-        LOG.info("{} proves {}", place, seen);
+        Proof seen = new StoreProofProbe(calls).ask();
+        LOG.info("{} proves {}", calls.place(), seen);
         return seen;
     }
 
@@ -89,70 +99,96 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     @Override
     public void requireBucket() {
         try {
-            await(
+            calls.await(
                     "list the bucket",
-                    () -> client.get().listObjectsV2(r -> r.bucket(bucket).maxKeys(1)));
+                    s3 -> s3.listObjectsV2(r -> r.bucket(calls.bucket()).maxKeys(1)));
         } catch (StorageFailure.Missing e) {
             throw new StorageFailure.Missing(
-                    e.reason(), e.getMessage() + "; create bucket " + bucket + ", or correct s3.bucket", e);
+                    e.reason(), e.getMessage() + "; create bucket " + calls.bucket() + ", or correct s3.bucket", e);
         }
     }
 
     @Override
     public void put(ObjectKey key, ReplayableBody body) {
+        Proof proven = proof(body.size());
+        if (body.size() > sizes.wholeMax()) {
+            parted.get().put(key, body, proven == Proof.CONTENT);
+            return;
+        }
         PutObjectRequest.Builder request = PutObjectRequest.builder()
-                .bucket(bucket)
+                .bucket(calls.bucket())
                 .key(key.toString())
                 .contentType(ObjectType.of(body.type()))
                 .contentLength(body.size());
-        switch (proof.get()) {
+        switch (proven) {
             case DIGEST -> body.sha512().ifPresent(digest -> request.checksumSHA512(StoreProofProbe.base64(digest)));
             case TRANSFER ->
                 body.held().ifPresent(bytes -> request.checksumCRC64NVME(StoreProofProbe.crc64Nvme(bytes)));
-            case NONE -> {}
+            case CONTENT, NONE -> {}
         }
         body.held().ifPresent(bytes -> traffic.pass(bytes.remaining()));
-        Sent sent = new Sent(body, traffic);
-        await("store object " + key, () -> client.get().putObject(request.build(), sent));
+        SentBytes sent = SentBytes.all(body, traffic);
+        calls.await("store object " + key, s3 -> s3.putObject(request.build(), sent));
         traffic.accepted();
         sent.tellWaiting();
     }
 
     @Override
     public OptionalLong sizeOf(ObjectKey key) {
-        return ifThere(() -> await(
+        return ifThere(() -> calls.await(
                         "look at object " + key,
-                        () -> client.get().headObject(r -> r.bucket(bucket).key(key.toString()))))
+                        s3 -> s3.headObject(r -> r.bucket(calls.bucket()).key(key.toString()))))
                 .map(response -> OptionalLong.of(response.contentLength()))
                 .orElse(OptionalLong.empty());
     }
 
     @Override
     public InputStream open(ObjectKey key, long size) {
-        return reader.get().open(key, size);
+        return ranged.open(key, size, 0, size).orElseGet(() -> reader.get().open(key, size));
     }
 
     @Override
-    public Optional<BlobContent> readBack(ObjectKey key) {
-        return ifThere(() -> await(
-                "read object " + key,
-                () -> client.get().getObject(r -> r.bucket(bucket).key(key.toString()), new DigestingTransformer<>())));
+    public InputStream open(ObjectKey key, long size, long first, long length) {
+        return ranged.open(key, size, first, length)
+                .orElseGet(() -> reader.get().open(key, size, first, length));
+    }
+
+    @Override
+    public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+        return ranged.isWorthIt(expected)
+                ? readBackByRanges(key)
+                : ifThere(() -> calls.await(
+                        "read object " + key,
+                        s3 -> s3.getObject(
+                                r -> r.bucket(calls.bucket()).key(key.toString()), new DigestingTransformer<>())));
+    }
+
+    /** Also where there is no room for ranges: what breaks off is then read on. */
+    private Optional<BlobContent> readBackByRanges(ObjectKey key) {
+        OptionalLong size = sizeOf(key);
+        if (size.isEmpty()) {
+            return Optional.empty();
+        }
+        return ifThere(() -> {
+            Digest digest = new Digest();
+            byte[] buffer = new byte[DIGESTED_BYTES];
+            try (InputStream bytes = open(key, size.getAsLong())) {
+                for (int read = bytes.read(buffer); read > 0; read = bytes.read(buffer)) {
+                    digest.update(ByteBuffer.wrap(buffer, 0, read));
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (StorageFailure.Corrupt e) {
+                throw new StorageFailure.OutcomeUnknown(
+                        Reasons.STORE_FAULTY, "object " + key + " changed while it was read", e);
+            }
+            return digest.finish();
+        });
     }
 
     @Override
     public void close() {
         client.ifThere(S3AsyncClient::close);
-    }
-
-    private <T> T await(String tried, Supplier<CompletableFuture<T>> call) {
-        calls.acquireUninterruptibly();
-        try {
-            return call.get().join();
-        } catch (CompletionException e) {
-            throw S3Failures.translate(tried + " in " + place, e);
-        } finally {
-            calls.release();
-        }
     }
 
     /** An object that is missing is an answer; a bucket that is missing is a failure. */
@@ -174,61 +210,6 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
             int status = answer.httpResponse().statusCode();
             if (status == HttpStatusCode.THROTTLING || status == HttpStatusCode.SERVICE_UNAVAILABLE) {
                 traffic.refused();
-            }
-        }
-    }
-
-    /** The SDK's own bodies copy the bytes, or read a stream that can't be read again. */
-    private static final class Sent implements AsyncRequestBody {
-
-        private final ReplayableBody source;
-        private final Traffic traffic;
-        private volatile long ended = System.nanoTime();
-
-        Sent(ReplayableBody source, Traffic traffic) {
-            this.source = source;
-            this.traffic = traffic;
-        }
-
-        @Override
-        public Optional<Long> contentLength() {
-            return Optional.of(source.size());
-        }
-
-        @Override
-        public void subscribe(Subscriber<? super ByteBuffer> subscriber) {
-            FlowAdapters.toPublisher(source.open()).subscribe(new Subscriber<>() {
-                @Override
-                public void onSubscribe(Subscription subscription) {
-                    subscriber.onSubscribe(subscription);
-                }
-
-                @Override
-                public void onNext(ByteBuffer bytes) {
-                    // What lies in memory was let pass as a whole: it is delivered by threads that must not wait.
-                    if (source.held().isEmpty()) {
-                        traffic.pass(bytes.remaining());
-                    }
-                    subscriber.onNext(bytes);
-                }
-
-                @Override
-                public void onError(Throwable failure) {
-                    subscriber.onError(failure);
-                }
-
-                @Override
-                public void onComplete() {
-                    ended = System.nanoTime();
-                    subscriber.onComplete();
-                }
-            });
-        }
-
-        /** Many small ones wait for their answers at once: who sends them says how long for. */
-        void tellWaiting() {
-            if (source.held().isEmpty()) {
-                traffic.waited(Traffic.Wait.STORE, System.nanoTime() - ended);
             }
         }
     }

@@ -101,8 +101,9 @@ public final class ServedBucket implements AutoCloseable {
             return;
         }
         boolean isWhole = length == version.size();
-        try (InputStream bytes =
-                isWhole ? reader.open(key(version), length) : reader.open(key(version), first, length)) {
+        try (InputStream bytes = isWhole
+                ? reader.open(key(version), length)
+                : reader.open(key(version), version.size(), first, length)) {
             byte[] buffer = new byte[COPY_BUFFER_BYTES];
             for (int read = bytes.read(buffer); read > 0; read = bytes.read(buffer)) {
                 target.write(buffer, 0, read);

@@ -1,11 +1,15 @@
 package io.flynn.blobstore.store.s3;
 
 import io.flynn.blobstore.blob.Digest;
+import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.store.Proof;
+import io.flynn.blobstore.store.StorageFailure;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
@@ -21,32 +25,40 @@ import software.amazon.awssdk.services.s3.model.S3Exception;
  * Finds out which checksums a store checks: it must refuse an object whose checksum is wrong on purpose, and take the same object when
  * it is right. Who doesn't know a checksum takes both, or refuses both.
  *
- * <p>Seen: versitygw refuses a wrong SHA-512, MinIO takes it, S3Proxy answers 501 to any.
+ * <p>Seen: versitygw refuses a wrong SHA-512, MinIO takes it, S3Proxy answers 501 to any. Of objects of parts versitygw refuses a wrong
+ * CRC; MinIO would, but wants to know that of a part before the part, which is read as it is sent.
  */
 final class StoreProofProbe {
 
     private static final Logger LOG = LoggerFactory.getLogger(StoreProofProbe.class);
 
     private static final byte[] CONTENT = "blobstore checksum probe\n".getBytes(StandardCharsets.UTF_8);
+    private static final long CONTENT_CRC = Crc64Nvme.of(ByteBuffer.wrap(CONTENT));
     private static final byte[] OTHER_CONTENT = new byte[0];
 
     /** The right one is another; that of eight zeros says it clearly in a log. */
-    private static final String WRONG_CRC = Base64.getEncoder().encodeToString(new byte[Long.BYTES]);
+    private static final String WRONG_CRC = Crc64Nvme.base64(0);
 
     private static final int NOT_IMPLEMENTED = 501;
 
+    private final S3Calls calls;
     private final S3AsyncClient client;
     private final String bucket;
 
     /** Under a key of its own, so that two probes don't meet. */
-    private final String key = UUID.randomUUID().toString();
+    private final ObjectKey key = new ObjectKey(UUID.randomUUID());
 
-    StoreProofProbe(S3AsyncClient client, String bucket) {
-        this.client = client;
-        this.bucket = bucket;
+    StoreProofProbe(S3Calls calls) {
+        this.calls = calls;
+        client = calls.client();
+        bucket = calls.bucket();
     }
 
-    /** @throws CompletionException with what the SDK throws, if the store doesn't take objects at all */
+    /**
+     * What a store proves of an object that is sent whole.
+     *
+     * @throws io.flynn.blobstore.store.StorageFailure if it doesn't take objects at all
+     */
     Proof ask() {
         try {
             if (checks(
@@ -60,9 +72,36 @@ final class StoreProofProbe {
                 return Proof.TRANSFER;
             }
             return Proof.NONE;
+        } catch (CompletionException e) {
+            throw failed(e);
         } finally {
             tidyUp();
         }
+    }
+
+    /**
+     * What it compares an object with, as a whole, that is sent by parts.
+     *
+     * @throws io.flynn.blobstore.store.StorageFailure if it doesn't take parts at all
+     */
+    PartedChecks askParted() {
+        try {
+            for (PartedChecks checks : List.of(PartedChecks.CHECKSUM_AND_SIZE, PartedChecks.CHECKSUM)) {
+                if (!isMade(0, checks) && isMade(CONTENT_CRC, checks)) {
+                    return checks;
+                }
+            }
+            return PartedChecks.NONE;
+        } catch (CompletionException e) {
+            throw failed(e);
+        } finally {
+            abortUploads();
+            tidyUp();
+        }
+    }
+
+    private StorageFailure failed(CompletionException failure) {
+        return S3Failures.translate("see which checksums are checked in " + calls.place(), failure);
     }
 
     static String base64(Sha512 digest) {
@@ -70,25 +109,48 @@ final class StoreProofProbe {
     }
 
     static String crc64Nvme(ByteBuffer bytes) {
-        Crc64Nvme crc = new Crc64Nvme();
-        crc.update(bytes);
-        return crc.base64();
+        return Crc64Nvme.base64(Crc64Nvme.of(bytes));
     }
 
     private boolean checks(Consumer<PutObjectRequest.Builder> wrong, Consumer<PutObjectRequest.Builder> right) {
         return !isTaken(wrong) && isTaken(right);
     }
 
-    /** @throws CompletionException if it is refused for a reason that has nothing to do with a checksum */
     private boolean isTaken(Consumer<PutObjectRequest.Builder> checksum) {
-        try {
-            client.putObject(
-                            put -> {
-                                put.bucket(bucket).key(key);
-                                checksum.accept(put);
-                            },
+        return isDone(() -> client.putObject(
+                        put -> {
+                            put.bucket(bucket).key(key.toString());
+                            checksum.accept(put);
+                        },
+                        AsyncRequestBody.fromBytes(CONTENT))
+                .join());
+    }
+
+    private boolean isMade(long crc, PartedChecks checks) {
+        return isDone(() -> {
+            String upload = client.createMultipartUpload(
+                            r -> checks.atBegin(r.bucket(bucket).key(key.toString())))
+                    .join()
+                    .uploadId();
+            String etag = client.uploadPart(
+                            r -> r.bucket(bucket)
+                                    .key(key.toString())
+                                    .uploadId(upload)
+                                    .partNumber(1),
                             AsyncRequestBody.fromBytes(CONTENT))
+                    .join()
+                    .eTag();
+            SentPart part = new SentPart(1, etag, CONTENT.length, CONTENT_CRC);
+            client.completeMultipartUpload(r ->
+                            checks.atEnd(r.bucket(bucket).key(key.toString()).uploadId(upload), List.of(part), crc))
                     .join();
+        });
+    }
+
+    /** @throws CompletionException if it is refused for a reason that has nothing to do with a checksum */
+    private static boolean isDone(Runnable request) {
+        try {
+            request.run();
             return true;
         } catch (CompletionException e) {
             if (e.getCause() instanceof S3Exception refusal
@@ -106,9 +168,17 @@ final class StoreProofProbe {
         return digest.finish().sha512();
     }
 
+    private void abortUploads() {
+        try {
+            new MultipartUploads(client, bucket, calls.place()).abort(key, Optional.empty());
+        } catch (StorageFailure e) {
+            LOG.info("an upload of object {} of a checksum probe may be left", key, e);
+        }
+    }
+
     private void tidyUp() {
         try {
-            client.deleteObject(d -> d.bucket(bucket).key(key)).join();
+            client.deleteObject(d -> d.bucket(bucket).key(key.toString())).join();
         } catch (CompletionException e) {
             // Who may not delete may still move; what is left is 25 bytes, and listed by a check.
             LOG.info("object {} of a checksum probe may be left", key, e);

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 class Crc64NvmeTest {
 
     private static String hex(Crc64Nvme crc) {
-        return HexFormat.of().formatHex(Base64.getDecoder().decode(crc.base64()));
+        return HexFormat.of().formatHex(Base64.getDecoder().decode(Crc64Nvme.base64(crc.value())));
     }
 
     /** The check value of the catalogue of parametrised CRC algorithms. */
@@ -53,6 +53,48 @@ class Crc64NvmeTest {
             left.position(left.position() + count);
         }
 
-        assertThat(pieces.base64()).isEqualTo(whole.base64());
+        assertThat(pieces.value()).isEqualTo(whole.value());
+    }
+
+    @Test
+    void thatOfAWholeIsMadeOfThoseOfItsPieces() {
+        byte[] bytes = new byte[10_000];
+        Random random = new Random(2);
+        random.nextBytes(bytes);
+        for (int length : new int[] {0, 1, 7, 8, 9, 4096, 9_999, 10_000}) {
+            long combined =
+                    Crc64Nvme.combine(crc(bytes, 0, length), crc(bytes, length, 10_000 - length), 10_000 - length);
+            assertThat(combined).as("%d bytes first", length).isEqualTo(crc(bytes, 0, 10_000));
+        }
+    }
+
+    /** 5 TiB of zeros are 10,000 parts of them: by way of the parts, and by doubling. */
+    @Test
+    void piecesMayBeAsLongAsObjectsCan() {
+        long part = (5L << 40) / 10_000;
+        long ofPart = ofZeros(part);
+        long byParts = 0;
+        for (int i = 0; i < 10_000; i++) {
+            byParts = Crc64Nvme.combine(byParts, ofPart, part);
+        }
+        assertThat(byParts).isEqualTo(ofZeros(10_000 * part));
+    }
+
+    private static long ofZeros(long bytes) {
+        long all = 0;
+        long power = crc(new byte[1], 0, 1);
+        for (long length = 1; length <= bytes; length *= 2) {
+            if ((bytes & length) != 0) {
+                all = Crc64Nvme.combine(all, power, length);
+            }
+            power = Crc64Nvme.combine(power, power, length);
+        }
+        return all;
+    }
+
+    private static long crc(byte[] bytes, int first, int length) {
+        Crc64Nvme crc = new Crc64Nvme();
+        crc.update(ByteBuffer.wrap(bytes, first, length));
+        return crc.value();
     }
 }

@@ -1,0 +1,42 @@
+package io.flynn.blobstore.store.s3;
+
+import io.flynn.blobstore.store.BlobStore;
+
+/**
+ * How large what goes to and from a store at once is, in bytes.
+ *
+ * @param wholeMax a longer object is stored by parts
+ * @param partMin no part but the last is shorter, whatever else
+ * @param range a much longer object is read by ranges of this length, where there is room for several at once
+ */
+public record TransferSizes(long wholeMax, long partMin, int range) {
+
+    /** The most parts of an object (Amazon S3 User Guide, "Amazon S3 multipart upload limits"). */
+    static final int PARTS_MAX = 10_000;
+
+    /** The least that S3 takes as a part but the last (same place). */
+    static final int PART_BYTES_MIN = 5 * 1024 * 1024;
+
+    private static final long MIB = 1024 * 1024;
+
+    /**
+     * One PUT carries at most 5 GiB (same place). Parts of 64 MiB are worth their round trip, and little is lost with one; ranges of
+     * 4 MiB take a connection to S3 about as long as it takes S3 to begin with one.
+     */
+    public static final TransferSizes S3 = new TransferSizes(5L * 1024 * MIB, 64 * MIB, (int) (4 * MIB));
+
+    /** @throws IllegalArgumentException if no store takes such parts */
+    public TransferSizes {
+        if (wholeMax < 0 || partMin < PART_BYTES_MIN || range < 1) {
+            throw new IllegalArgumentException("parts of %d bytes, ranges of %d".formatted(partMin, range));
+        }
+    }
+
+    /** How long the parts of such an object are, but for the last: 10,000 of them are enough for all that there can be. */
+    long part(long objectBytes) {
+        if (objectBytes > BlobStore.BYTES_MAX) {
+            throw new IllegalArgumentException("no object is as long as " + objectBytes + " bytes");
+        }
+        return Math.max(partMin, Math.ceilDiv(Math.ceilDiv(objectBytes, PARTS_MAX), MIB) * MIB);
+    }
+}
