@@ -32,7 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What each kind of store proves by taking an object, and that it is found out by what the store does, not by what it is. */
 class StoreProofIT {
 
-    private static final TransferSizes SMALL_PARTS = new TransferSizes(6 << 20, 5 << 20, 256 << 10);
+    private static final TransferSizes SMALL_PARTS = new TransferSizes(6 << 20, 5 << 20, 1 << 20, 256 << 10);
 
     /** Around the edges of a chunk that a checksum follows, and of what is announced before it is sent. */
     private static final int[] SIZES = {0, 1, 7, 16 * 1024, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20};

@@ -56,7 +56,7 @@ class LargeBlobsIT {
     /** Three parts, the last of which ends in the middle of a chunk. */
     private static final int SIZE = 12 * MIB + 17;
 
-    private static final TransferSizes SIZES = new TransferSizes(6 * MIB, 5 * MIB, 2 * MIB);
+    private static final TransferSizes SIZES = new TransferSizes(6 * MIB, 5 * MIB, 8 * MIB, 2 * MIB);
 
     /** The fewest that there are with the store when a large blob is moved. */
     private static final int EXCHANGES = 12;

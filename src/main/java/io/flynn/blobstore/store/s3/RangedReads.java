@@ -26,19 +26,18 @@ final class RangedReads {
     private static final int OBJECTS = 2;
 
     private final S3Calls calls;
-    private final int rangeBytes;
+    private final TransferSizes sizes;
     private final Semaphore room = new Semaphore(OBJECTS);
     private final Queue<ByteBuffer> unused = new ConcurrentLinkedQueue<>();
 
-    /** @param rangeBytes the length of a range */
-    RangedReads(S3Calls calls, int rangeBytes) {
+    RangedReads(S3Calls calls, TransferSizes sizes) {
         this.calls = calls;
-        this.rangeBytes = rangeBytes;
+        this.sizes = sizes;
     }
 
     /** Whether so many bytes would be fetched by several ranges at once. */
     boolean isWorthIt(long bytes) {
-        return bytes >= (long) AT_ONCE * rangeBytes;
+        return bytes >= sizes.rangedMin();
     }
 
     /**
@@ -64,7 +63,7 @@ final class RangedReads {
 
     private ByteBuffer buffer() {
         ByteBuffer free = unused.poll();
-        return free == null ? ByteBuffer.allocate(rangeBytes) : free;
+        return free == null ? ByteBuffer.allocate(sizes.range()) : free;
     }
 
     /** A range that comes, or is there. */
@@ -94,7 +93,7 @@ final class RangedReads {
         }
 
         private void fetch() {
-            ObjectRange range = toFetch.head(rangeBytes);
+            ObjectRange range = toFetch.head(sizes.range());
             toFetch = toFetch.after(range.length());
             ByteBuffer bytes = buffer();
             coming.add(new Fetched(

@@ -75,7 +75,7 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
         proof = new Lazily<>(this::probed);
         parted = new Lazily<>(() -> new PartedUploads(calls, sizes, traffic));
         reader = new Lazily<>(() -> new ObjectReader(client.get(), calls.bucket(), calls.place()));
-        ranged = new RangedReads(calls, sizes.range());
+        ranged = new RangedReads(calls, sizes);
     }
 
     @Override

@@ -7,9 +7,10 @@ import io.flynn.blobstore.store.BlobStore;
  *
  * @param wholeMax a longer object is stored by parts
  * @param partMin no part but the last is shorter, whatever else
- * @param range a much longer object is read by ranges of this length, where there is room for several at once
+ * @param rangedMin what is at least so long is read by ranges, where there is room for several at once
+ * @param range the length of a range
  */
-public record TransferSizes(long wholeMax, long partMin, int range) {
+public record TransferSizes(long wholeMax, long partMin, long rangedMin, int range) {
 
     /** The most parts of an object (Amazon S3 User Guide, "Amazon S3 multipart upload limits"). */
     static final int PARTS_MAX = 10_000;
@@ -20,15 +21,17 @@ public record TransferSizes(long wholeMax, long partMin, int range) {
     private static final long MIB = 1024 * 1024;
 
     /**
-     * One PUT carries at most 5 GiB (same place). Parts of 64 MiB are worth their round trip, and little is lost with one; ranges of
-     * 4 MiB take a connection to S3 about as long as it takes S3 to begin with one.
+     * One PUT carries at most 5 GiB (same place). Parts of 64 MiB are worth their round trip, and little is lost with one. Ranges of
+     * 4 MiB take a connection to S3 about as long as it takes S3 to begin with one; over a short way one stream was measured faster,
+     * so only what would keep a run waiting at its end comes by ranges.
      */
-    public static final TransferSizes S3 = new TransferSizes(5L * 1024 * MIB, 64 * MIB, (int) (4 * MIB));
+    public static final TransferSizes S3 = new TransferSizes(5L * 1024 * MIB, 64 * MIB, 1024 * MIB, (int) (4 * MIB));
 
     /** @throws IllegalArgumentException if no store takes such parts */
     public TransferSizes {
-        if (wholeMax < 0 || partMin < PART_BYTES_MIN || range < 1) {
-            throw new IllegalArgumentException("parts of %d bytes, ranges of %d".formatted(partMin, range));
+        if (wholeMax < 0 || partMin < PART_BYTES_MIN || range < 1 || rangedMin < range) {
+            throw new IllegalArgumentException(
+                    "parts of %d bytes, ranges of %d of %d".formatted(partMin, range, rangedMin));
         }
     }
 
