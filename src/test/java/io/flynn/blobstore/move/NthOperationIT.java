@@ -24,6 +24,7 @@ import io.flynn.blobstore.testkit.TcpLink;
 import io.flynn.blobstore.testkit.TcpLink.Direction;
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -72,6 +73,9 @@ class NthOperationIT {
 
     /** Longer than the client waits for a byte. */
     private static final Duration SILENCE = Duration.ofSeconds(32);
+
+    /** What clean asks two buckets stays if its deletion is refused: SAFETY, "Not held yet". */
+    private static final String QUESTION = "are these two buckets?";
 
     enum Move {
         TO_BUCKET(MoveWorld.TO_S3),
@@ -427,7 +431,10 @@ class NthOperationIT {
         private void assertNothingIsLeft() {
             assertThat(world.pg.texts("SELECT oid::text FROM pg_largeobject_metadata"))
                     .hasSameElementsAs(world.pg.texts("SELECT file_oid::text FROM files WHERE file_oid IS NOT NULL"));
-            assertThat(Stream.of(world.bucket, world.otherBucket).flatMap(bucket -> s3.sizes(bucket).keySet().stream()))
+            assertThat(Stream.of(world.bucket, world.otherBucket)
+                            .flatMap(bucket -> s3.sizes(bucket).keySet().stream()
+                                    .filter(key -> !new String(s3.bytes(bucket, key), StandardCharsets.ISO_8859_1)
+                                            .equals(QUESTION))))
                     .hasSameElementsAs(
                             world.pg.texts(
                                     "SELECT external_id::text FROM files WHERE external_id IS NOT NULL AND deleted_at IS NULL"));
