@@ -11,6 +11,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Savepoint;
+import java.sql.Statement;
 import java.sql.Types;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -68,14 +69,20 @@ public final class MoveCatalog {
                 SELECT * FROM unnest(?::uuid[], ?::oid[], ?::bigint[], ?::bytea[], ?::uuid[], ?::oid[], ?::uuid[], ?::bytea[])
                     AS w(id, oid, size, sha512, key, new_oid, new_key, found)
             ), locked AS (
-                SELECT f.file_id FROM files f JOIN wanted w ON f.file_id = w.id ORDER BY f.file_id FOR UPDATE OF f SKIP LOCKED
+                SELECT w.* FROM files f JOIN wanted w ON f.file_id = w.id ORDER BY f.file_id FOR UPDATE OF f SKIP LOCKED
             )
-            UPDATE files f SET backend = ?, file_oid = w.new_oid, external_id = w.new_key, sha512 = w.found
-            FROM wanted w JOIN locked l ON l.file_id = w.id
+            UPDATE files f SET backend = ?, file_oid = w.new_oid, external_id = w.new_key, sha512 = w.found FROM locked w
             WHERE f.file_id = w.id AND f.backend = ? AND f.file_oid IS NOT DISTINCT FROM w.oid
                 AND f.external_id IS NOT DISTINCT FROM w.key AND f.size = w.size
-                AND f.sha512 IS NOT DISTINCT FROM w.sha512 AND f.deleted_at IS NULL
+                AND f.sha512 IS NOT DISTINCT FROM w.sha512 AND num_nulls(f.deleted_at) = 1
             RETURNING f.file_id""";
+
+    /**
+     * The planner would rather read a table of up to some 100,000 rows, or its index of live names, than look 500 rows up: once for
+     * every batch. It doesn't see that num_nulls(deleted_at) = 1 are the rows of that index.
+     */
+    private static final String LOOK_UP =
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
     private static final String PUT_BACK = """
             UPDATE files SET backend = ?, external_id = ?
@@ -92,12 +99,11 @@ public final class MoveCatalog {
                 SELECT * FROM unnest(?::uuid[], ?::oid[], ?::bigint[], ?::bytea[], ?::uuid[])
                     AS w(id, oid, size, sha512, key)
             ), locked AS (
-                SELECT f.file_id FROM files f JOIN wanted w ON f.file_id = w.id ORDER BY f.file_id FOR UPDATE OF f SKIP LOCKED
+                SELECT w.* FROM files f JOIN wanted w ON f.file_id = w.id ORDER BY f.file_id FOR UPDATE OF f SKIP LOCKED
             )
-            UPDATE files f SET file_oid = NULL
-            FROM wanted w JOIN locked l ON l.file_id = w.id
+            UPDATE files f SET file_oid = NULL FROM locked w
             WHERE f.file_id = w.id AND f.backend = ? AND f.external_id = w.key AND f.file_oid = w.oid AND f.size = w.size
-                AND f.sha512 IS NOT DISTINCT FROM w.sha512 AND f.deleted_at IS NULL
+                AND f.sha512 IS NOT DISTINCT FROM w.sha512 AND num_nulls(f.deleted_at) = 1
             RETURNING f.file_id, w.oid""";
 
     private static final String UNLINK = """
@@ -247,6 +253,7 @@ public final class MoveCatalog {
     static Set<UUID> flip(
             Connection connection, MigrationFence fence, List<Flip> flips, BackendName from, BackendName to)
             throws SQLException {
+        lookUp(connection);
         Set<UUID> flipped = update(connection, flips, from, to);
         fence.requireHeld(connection);
         List<Flip> done =
@@ -261,6 +268,13 @@ public final class MoveCatalog {
         }
         unlinkReplaced(connection, done);
         return flipped;
+    }
+
+    /** Until the transaction ends. */
+    private static void lookUp(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(LOOK_UP);
+        }
     }
 
     private static Set<UUID> update(Connection connection, List<Flip> flips, BackendName from, BackendName to)
@@ -365,6 +379,7 @@ public final class MoveCatalog {
         return database.inTransaction("unlink " + rows.size() + " large objects", UNLINK_PATIENCE, connection -> {
             Set<UUID> cleaned = new HashSet<>();
             List<Long> oids = new ArrayList<>();
+            lookUp(connection);
             try (PreparedStatement statement = connection.prepareStatement(CLEAN)) {
                 setRows(statement, connection, rows);
                 statement.setArray(5, keys(connection, rows.stream().map(BlobRow::externalId)));

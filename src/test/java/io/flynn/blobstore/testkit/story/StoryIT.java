@@ -2,6 +2,7 @@ package io.flynn.blobstore.testkit.story;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.flynn.blobstore.store.Traffic;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Tag;
@@ -17,8 +18,8 @@ class StoryIT {
     /** So slow that a copy of some 60 blobs has a middle. */
     private static final Duration SLOW_PUT = Duration.ofMillis(150);
 
-    /** Blobs in flight per pod, by default, and as many again that are proven and wait for their flip's 200 ms. */
-    private static final int IN_FLIGHT = 8 + 12;
+    /** By default a pod has eight places, each of them for one large blob or for many of the smallest. */
+    private static final int IN_FLIGHT = 8 * Traffic.SHARES;
 
     @TempDir
     private Path folder;
