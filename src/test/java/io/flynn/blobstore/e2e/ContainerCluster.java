@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
 import org.awaitility.Awaitility;
 import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.containers.MinIOContainer;
@@ -26,9 +28,18 @@ final class ContainerCluster implements Site {
     private static final String PASSWORD = "blobstore-password";
     private static final Path IMAGE = Path.of("target/image.tar");
 
+    /**
+     * The pods' bridge takes the lowest hardware address of its ports, so a pod that comes or goes may change it. Unless it is told, the
+     * others send to the old one until their neighbour tables forget it: half a minute in which their connections are silent.
+     */
+    private static final Map<String, String> GATEWAY_TELLS_ITS_ADDRESS =
+            Map.of("net.ipv4.conf.all.arp_notify", "1", "net.ipv4.conf.default.arp_notify", "1");
+
     private final K3sContainer k3s = new K3sContainer(DockerImageName.parse("rancher/k3s:v1.36.3-k3s1"))
             .withCopyFileToContainer(
-                    MountableFile.forHostPath(IMAGE), "/var/lib/rancher/k3s/agent/images/blobstore-operator.tar");
+                    MountableFile.forHostPath(IMAGE), "/var/lib/rancher/k3s/agent/images/blobstore-operator.tar")
+            .withCreateContainerCmdModifier(
+                    command -> Objects.requireNonNull(command.getHostConfig()).withSysctls(GATEWAY_TELLS_ITS_ADDRESS));
     private final PostgreSQLContainer postgres = new PostgreSQLContainer("postgres:17");
     private final MinIOContainer minio =
             new MinIOContainer("minio/minio:latest").withUserName(Minio.USER).withPassword(Minio.PASSWORD);
