@@ -11,17 +11,24 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.NetworkInterface;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Comparator;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The cluster that {@code KUBECONFIG} names, whose nodes have the image already. PostgreSQL and MinIO are processes of this machine, at an
  * address that pods reach: {@code -Dhost.address}, by default the first node's if this machine has it.
  */
 final class GivenCluster implements Site {
+
+    private static final int MINIO_STARTS_MAX = 3;
+    private static final Duration MINIO_START_MAX = Duration.ofSeconds(20);
+    private static final Duration MINIO_LOOK = Duration.ofMillis(200);
 
     private final Path kubeconfig;
     private final String nodeAddress;
@@ -52,21 +59,45 @@ final class GivenCluster implements Site {
         }
         Path folder = Files.createTempDirectory("e2e");
         Postgres postgres = Postgres.start(host, folder.resolve("postgres.access"));
-        URI endpoint = URI.create("http://%s:%d".formatted(host, freePort(host)));
-        ProcessBuilder builder = new ProcessBuilder(
-                        Programs.find("minio")
-                                .orElseThrow(() -> new IllegalStateException("minio is not on the PATH"))
-                                .toString(),
-                        "server",
-                        folder.resolve("minio").toString(),
-                        "--quiet",
-                        "--address",
-                        endpoint.getAuthority())
-                .redirectErrorStream(true)
-                .redirectOutput(folder.resolve("minio.log").toFile());
-        builder.environment().put("MINIO_ROOT_USER", Minio.USER);
-        builder.environment().put("MINIO_ROOT_PASSWORD", Minio.PASSWORD);
-        return new GivenCluster(kubeconfig, nodeAddress, folder, postgres, builder.start(), new Minio(endpoint));
+        for (int attempt = 1; ; attempt++) {
+            URI endpoint = URI.create("http://%s:%d".formatted(host, freePort(host)));
+            Path log = folder.resolve("minio.log");
+            ProcessBuilder builder = new ProcessBuilder(
+                            Programs.find("minio")
+                                    .orElseThrow(() -> new IllegalStateException("minio is not on the PATH"))
+                                    .toString(),
+                            "server",
+                            folder.resolve("minio").toString(),
+                            "--quiet",
+                            "--address",
+                            endpoint.getAuthority())
+                    .redirectErrorStream(true)
+                    .redirectOutput(log.toFile());
+            builder.environment().put("MINIO_ROOT_USER", Minio.USER);
+            builder.environment().put("MINIO_ROOT_PASSWORD", Minio.PASSWORD);
+            Process server = builder.start();
+            if (listens(server, endpoint)) {
+                return new GivenCluster(kubeconfig, nodeAddress, folder, postgres, server, new Minio(endpoint));
+            }
+            server.destroyForcibly().onExit().join();
+            // A port that was free a moment ago need not be so any more.
+            if (attempt == MINIO_STARTS_MAX) {
+                postgres.close();
+                throw new IllegalStateException("minio does not start: " + Files.readString(log));
+            }
+        }
+    }
+
+    private static boolean listens(Process server, URI endpoint) throws InterruptedException {
+        long deadline = System.nanoTime() + MINIO_START_MAX.toNanos();
+        while (server.isAlive() && System.nanoTime() < deadline) {
+            try (Socket socket = new Socket(endpoint.getHost(), endpoint.getPort())) {
+                return socket.isConnected();
+            } catch (IOException notYet) {
+                server.waitFor(MINIO_LOOK.toMillis(), TimeUnit.MILLISECONDS);
+            }
+        }
+        return false;
     }
 
     private static String nodeAddress(Path kubeconfig) throws IOException {
