@@ -42,6 +42,10 @@ public final class EndpointRule {
     private static final List<String> METADATA_ADDRESSES =
             List.of("fd000ec2000000000000000000000254", "646464c8", "c00000c0");
 
+    /** As whoever installed the operator says it. */
+    private static final String ALLOWING =
+            "allowInsecureEndpoints=true in the chart, BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true in its environment";
+
     private EndpointRule() {}
 
     /**
@@ -58,8 +62,7 @@ public final class EndpointRule {
         }
         if (url.group(1).equals("http") && !insecureAllowed) {
             return Optional.of(
-                    "\"%s\" is http: write https://, or let the operator allow it (BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true)"
-                            .formatted(endpoint));
+                    "\"%s\" is http: write https://, or let the operator allow it (%s)".formatted(endpoint, ALLOWING));
         }
         if (url.group(3) != null && !isPort(url.group(3))) {
             return Optional.of("\"%s\" has a port that is not 1 to 65535".formatted(endpoint));
@@ -96,7 +99,7 @@ public final class EndpointRule {
     }
 
     private static final String LOOPBACK =
-            "is the pod itself: write the store's host name, or let the operator allow it (BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true)";
+            "is the pod itself: write the store's host name, or let the operator allow it (" + ALLOWING + ")";
 
     private static Optional<String> literal(String text, boolean loopbackAllowed) {
         InetAddress address;

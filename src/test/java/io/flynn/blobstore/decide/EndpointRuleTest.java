@@ -148,6 +148,6 @@ class EndpointRuleTest {
     void saysWhatToWriteInstead() {
         assertThat(EndpointRule.problem("http://s3.example.com", false))
                 .contains("\"http://s3.example.com\" is http: write https://, or let the operator allow it"
-                        + " (BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true)");
+                        + " (allowInsecureEndpoints=true in the chart, BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true in");
     }
 }

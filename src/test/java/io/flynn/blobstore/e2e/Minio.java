@@ -4,8 +4,10 @@ import io.flynn.blobstore.testkit.story.Bucket;
 import java.net.URI;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletionException;
+import java.util.stream.Collectors;
 import org.awaitility.Awaitility;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
@@ -43,8 +45,8 @@ final class Minio {
         return new Bucket.Location(endpoint, REGION, name, USER, PASSWORD);
     }
 
-    /** How often each key was stored. */
-    static Map<String, Integer> stores(Bucket.Location bucket) {
+    /** The keys whose object was stored more often than once. */
+    static Set<String> storedAgain(Bucket.Location bucket) {
         Map<String, Integer> stores = new TreeMap<>();
         try (S3AsyncClient s3 = client(bucket.endpoint())) {
             s3.listObjectVersionsPaginator(request -> request.bucket(bucket.name()))
@@ -54,7 +56,10 @@ final class Minio {
         } catch (CompletionException e) {
             throw new IllegalStateException("versions in " + bucket, e);
         }
-        return stores;
+        return stores.entrySet().stream()
+                .filter(key -> key.getValue() > 1)
+                .map(Map.Entry::getKey)
+                .collect(Collectors.toSet());
     }
 
     private static S3AsyncClient client(URI endpoint) {

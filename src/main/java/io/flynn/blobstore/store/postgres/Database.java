@@ -64,9 +64,9 @@ public final class Database implements AutoCloseable {
         config.setIdleTimeout(Duration.ofMinutes(1).toMillis());
         config.setConnectionTimeout(wait.toMillis());
         config.setInitializationFailTimeout(-1);
-        // What every guarded statement relies on. And left to itself the pool asks its first connection which level the
-        // others are to
-        // have; if that breaks in the middle of it, none can be made any more.
+        // What every guarded statement relies on. Left to itself, the pool asks its first connection which level the
+        // others
+        // are to have; if that one breaks meanwhile, none can be made any more.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setPoolName("blobstore");
         pool = new HikariDataSource(config);

@@ -5,6 +5,8 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.HashSet;
+import java.util.Set;
 
 /**
  * One database, by plain JDBC.
@@ -48,6 +50,27 @@ public record Database(String host, int port, String name, String user, String p
                 throw new SQLException("no row: " + sql);
             }
             return rows.getLong(1);
+        }
+    }
+
+    /**
+     * The keys of the objects that a migration made and whose rows say so; what was uploaded to the bucket has no large object. Their
+     * being there is known for good: whatever happens next, nobody needs to store them again.
+     */
+    public Set<String> movedObjects() throws SQLException {
+        return texts("SELECT external_id FROM files WHERE backend <> 'postgres' AND file_oid IS NOT NULL");
+    }
+
+    /** The first column of every row, each text once. */
+    public Set<String> texts(String sql) throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(sql)) {
+            Set<String> texts = new HashSet<>();
+            while (rows.next()) {
+                texts.add(rows.getString(1));
+            }
+            return texts;
         }
     }
 

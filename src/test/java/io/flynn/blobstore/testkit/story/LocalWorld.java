@@ -24,6 +24,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -216,16 +217,18 @@ final class LocalWorld implements World, AutoCloseable {
         node.kill(NAMESPACE, pod.getMetadata().getName());
     }
 
-    /** Returns when at least so many rows have been flipped; {@code file_oid} tells them from what was uploaded there. */
-    void awaitMoved(int rows) throws SQLException, InterruptedException {
+    /** Waits until at least so many blobs are moved, and returns the keys of their objects. */
+    Set<String> awaitMoved(int blobs) throws SQLException, InterruptedException {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
-        while (database.number("SELECT count(*) FROM files WHERE backend <> 'postgres' AND file_oid IS NOT NULL")
-                < rows) {
+        Set<String> moved = database.movedObjects();
+        while (moved.size() < blobs) {
             if (System.nanoTime() > deadline) {
-                throw new IllegalStateException("fewer than %d rows moved in %s".formatted(rows, PATIENCE));
+                throw new IllegalStateException("fewer than %d blobs moved in %s".formatted(blobs, PATIENCE));
             }
             Thread.sleep(Duration.ofMillis(10));
+            moved = database.movedObjects();
         }
+        return moved;
     }
 
     /** For people who want to look around: where everything is, and what to type. */

@@ -183,7 +183,7 @@ public final class Story {
                 "secret-access-key: \"" + bucket.secretAccessKey() + "\"");
         yaml = filledIn(yaml, "bucket: flynnblobstore", "bucket: " + bucket.name());
         yaml = filledIn(yaml, "region: us-east-1", "region: " + bucket.region());
-        return filledIn(yaml, "endpoint: http://127.0.0.1:9000", "endpoint: " + world.endpointForPods());
+        return filledIn(yaml, "endpoint: https://s3.example.com", "endpoint: " + world.endpointForPods());
     }
 
     private static String filledIn(String yaml, String placeholder, String value) {
