@@ -13,6 +13,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** Facts about migrations, from the plainest on. */
 final class Migrations {
@@ -44,20 +45,7 @@ final class Migrations {
 
     /** A migration whose stages before {@code stage} are done. */
     static Given at(Stage stage) {
-        return new Given(
-                ledger(stage, State.PENDING, 0),
-                RUN,
-                false,
-                Optional.empty(),
-                false,
-                Optional.empty(),
-                new Place.Database(Optional.of("s3main")),
-                TARGET,
-                false,
-                new Workload.Usable("blobstore"),
-                Optional.empty(),
-                Map.of(),
-                NOW);
+        return new Given(ledger(stage, State.PENDING, 0));
     }
 
     /** A migration whose {@code stage} was started. */
@@ -88,87 +76,70 @@ final class Migrations {
         return new StageReport(stage, outcome, reason, "what the worker says", "", Map.of(), List.of());
     }
 
-    record Given(
-            StageLedger ledger,
-            Spec spec,
-            boolean specChanged,
-            Optional<StageRun> run,
-            boolean podsAlive,
-            Optional<Attempt> stray,
-            Place source,
-            Place target,
-            boolean limitsDiffer,
-            Workload workload,
-            Optional<String> rival,
-            Map<String, Condition> before,
-            Instant now) {
+    /** What is known of a migration; every method returns another one, which differs in what it names. */
+    static final class Given {
+        private StageLedger ledger;
+        private Spec spec = RUN;
+        private boolean specChanged;
+        private Optional<StageRun> run = Optional.empty();
+        private boolean podsAlive;
+        private Optional<Attempt> stray = Optional.empty();
+        private Place source = new Place.Database(Optional.of("s3main"));
+        private Place target = TARGET;
+        private boolean limitsDiffer;
+        private Workload workload = new Workload.Usable("blobstore");
+        private Optional<String> rival = Optional.empty();
+        private Map<String, Condition> before = Map.of();
+        private Instant now = NOW;
+
+        private Given(StageLedger ledger) {
+            this.ledger = ledger;
+        }
+
+        private Given but(Consumer<Given> change) {
+            Given other = new Given(ledger);
+            other.spec = spec;
+            other.specChanged = specChanged;
+            other.run = run;
+            other.podsAlive = podsAlive;
+            other.stray = stray;
+            other.source = source;
+            other.target = target;
+            other.limitsDiffer = limitsDiffer;
+            other.workload = workload;
+            other.rival = rival;
+            other.before = before;
+            other.now = now;
+            change.accept(other);
+            return other;
+        }
+
+        StageLedger ledger() {
+            return ledger;
+        }
+
+        Optional<StageRun> run() {
+            return run;
+        }
+
+        boolean podsAlive() {
+            return podsAlive;
+        }
 
         Given ledger(StageLedger next) {
-            return new Given(
-                    next,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.ledger = next);
         }
 
         Given spec(Spec next) {
-            return new Given(
-                    ledger,
-                    next,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.spec = next);
         }
 
         Given changed() {
-            return new Given(
-                    ledger,
-                    spec,
-                    true,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.specChanged = true);
         }
 
         Given run(StageRun next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    Optional.of(next),
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.run = Optional.of(next));
         }
 
         Given works() {
@@ -180,157 +151,47 @@ final class Migrations {
         }
 
         Given podsAlive(boolean next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    next,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.podsAlive = next);
         }
 
         Given stray(Stage stage, int attempt) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    Optional.of(new Attempt(stage, attempt)),
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.stray = Optional.of(new Attempt(stage, attempt)));
         }
 
         Given source(Place next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    next,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.source = next);
         }
 
         Given limitsChanged() {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    true,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.limitsDiffer = true);
         }
 
         Given target(Place next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    next,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.target = next);
         }
 
         Given workload(Workload next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    next,
-                    rival,
-                    before,
-                    now);
+            return but(other -> other.workload = next);
         }
 
         Given rival(String next) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    Optional.of(next),
-                    before,
-                    now);
+            return but(other -> other.rival = Optional.of(next));
         }
 
         Given after(Duration time) {
-            return new Given(
-                    ledger,
-                    spec,
-                    specChanged,
-                    run,
-                    podsAlive,
-                    stray,
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    before,
-                    now.plus(time));
+            return but(other -> other.now = now.plus(time));
         }
 
         /** What is given when {@code decision} was carried out: its ledger and conditions are remembered, and no Job is there. */
         Given then(MigrationDecision decision) {
-            return new Given(
-                    decision.ledger(),
-                    spec,
-                    false,
-                    Optional.empty(),
-                    false,
-                    Optional.empty(),
-                    source,
-                    target,
-                    limitsDiffer,
-                    workload,
-                    rival,
-                    decision.conditions().stream().collect(toMap(Condition::type, condition -> condition)),
-                    now);
+            return but(other -> {
+                other.ledger = decision.ledger();
+                other.specChanged = false;
+                other.run = Optional.empty();
+                other.podsAlive = false;
+                other.stray = Optional.empty();
+                other.before = decision.conditions().stream().collect(toMap(Condition::type, condition -> condition));
+            });
         }
 
         MigrationFacts facts() {
