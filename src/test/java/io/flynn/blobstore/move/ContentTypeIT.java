@@ -5,24 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** An old server gives out links that don't name the type: then the store's is what clients see. */
-class ContentTypeIT {
+class ContentTypeIT extends MoveFixture {
 
     private static final int MIB = 1024 * 1024;
-
-    private final LocalS3 s3 = LocalS3.start();
-    private final MoveWorld world = new MoveWorld(s3);
-
-    @AfterEach
-    void close() {
-        world.close();
-        s3.close();
-    }
 
     @Test
     void movedObjectsKeepTheirContentType() {

@@ -21,51 +21,23 @@ import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
 import io.flynn.blobstore.testkit.Blobs;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Moves out of a bucket: into the database, and into another bucket. */
-class DirectionsIT {
+class DirectionsIT extends MoveFixture {
 
     private static final int MIB = 1024 * 1024;
 
     private static final Route BACK = Route.ofAll(S3MAIN, BackendName.POSTGRES);
     private static final Route ON = Route.ofAll(S3MAIN, S3OTHER);
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
 
     @Test
     void aLimitOfBytesHoldsOnTheWayIntoTheDatabase() {

@@ -10,7 +10,6 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -21,38 +20,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Servers whose settings, or whose habits, are against whoever moves blobs. */
-class HostileWorldIT {
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
+class HostileWorldIT extends MoveFixture {
 
     /** The race that the old program loses; ours doesn't: {@code anAppendOfAnOldServerAcrossTheFlipPutsTheRowBack}. */
     @Test

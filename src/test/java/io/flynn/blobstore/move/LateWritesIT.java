@@ -10,6 +10,10 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.store.Traffic;
+import io.flynn.blobstore.store.postgres.LargeObjectArrivals;
+import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.MoveCatalog;
+import io.flynn.blobstore.store.postgres.MoveGuard;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
@@ -76,7 +80,7 @@ class LateWritesIT {
         try (MoveWorld world = new MoveWorld(s3)) {
             UUID id = world.addObject("/log", BEFORE);
             // Set when copying starts, before the append begins.
-            new io.flynn.blobstore.store.postgres.MoveGuard(world.database).install();
+            new MoveGuard(world.database).install();
             UUID other = world.addObject("/other", bytes(10, 3));
             boolean isAcknowledged = append(world, id, at.step(), () -> moveWithoutWaiting(world, at.route()));
 
@@ -99,13 +103,13 @@ class LateWritesIT {
         Stores stores = world.stores();
         BlobSource source = new ObjectSource(S3MAIN, stores.at(S3MAIN), new Traffic());
         var uploads = new java.util.concurrent.atomic.AtomicLong();
-        var catalog = new io.flynn.blobstore.store.postgres.MoveCatalog(world.database);
+        var catalog = new MoveCatalog(world.database);
         Mover mover = route.to().isExternal()
                 ? new BlobMover(source, stores.at(route.to()), route.to(), uploads)
                 : new LargeObjectMover(
                         new ObjectSource(S3MAIN, stores.at(S3MAIN), new Traffic()),
-                        new io.flynn.blobstore.store.postgres.LargeObjects(world.database),
-                        new io.flynn.blobstore.store.postgres.LargeObjectArrivals(world.database, context.fence()),
+                        new LargeObjects(world.database),
+                        new LargeObjectArrivals(world.database, context.fence()),
                         catalog,
                         new Traffic(),
                         uploads);

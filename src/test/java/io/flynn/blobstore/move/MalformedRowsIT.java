@@ -8,24 +8,13 @@ import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Finding;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Rows as no blobstore writes them: each is named, and the others go on. */
-class MalformedRowsIT {
+class MalformedRowsIT extends MoveFixture {
 
     private static final int MIB = 1024 * 1024;
-
-    private final LocalS3 s3 = LocalS3.start();
-    private final MoveWorld world = new MoveWorld(s3);
-
-    @AfterEach
-    void close() {
-        world.close();
-        s3.close();
-    }
 
     @Test
     void malformedRowsAreNamedAndTheOthersMove() {

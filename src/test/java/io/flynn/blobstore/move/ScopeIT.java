@@ -11,7 +11,6 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.VacuumMode;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -20,39 +19,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every stage moves, counts, proves and cleans what its filter means, and nothing else. */
-class ScopeIT {
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
+class ScopeIT extends MoveFixture {
 
     private static Route prefix(String prefix) {
         return new Route(BackendName.POSTGRES, S3MAIN, new BlobFilter(prefix, 0, Long.MAX_VALUE, Optional.empty()));

@@ -18,7 +18,6 @@ import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.Shards;
 import io.flynn.blobstore.testkit.EmbeddedPg;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -34,40 +33,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Several workers of one migration at once. */
-class ShardsIT {
+class ShardsIT extends MoveFixture {
 
     private static final int CONCURRENCY = 4;
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
 
     private Database database(String name) {
         return new Database(

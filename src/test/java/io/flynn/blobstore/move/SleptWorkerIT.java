@@ -13,7 +13,6 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -24,43 +23,16 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.awaitility.Awaitility;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
  * A worker that sleeps between what it proves and what it does about it, while its fence is lost and other runs come and go. They
  * leave the row as it was, so all that was read of it still matches.
  */
-class SleptWorkerIT {
+class SleptWorkerIT extends MoveFixture {
 
     private static final Route BACK = Route.ofAll(S3MAIN, BackendName.POSTGRES);
     private static final Route ON = Route.ofAll(S3MAIN, S3OTHER);
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
 
     @Test
     void workerThatSleptThroughAWayBackFlipsToNothingThatIsGone() {

@@ -10,44 +10,16 @@ import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.decide.VacuumMode;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** What the vacuum stage does while others use the tables. */
-class VacuumIT {
-
-    private static LocalS3 s3;
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
-
-    @AfterEach
-    void closeWorld() {
-        world.close();
-    }
+class VacuumIT extends MoveFixture {
 
     @Test
     void autoDoesNotRewriteWhatAnOpenSnapshotHoldsBack() throws Exception {

@@ -8,25 +8,14 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.ReplayableBody;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Rows of the first schema, whose digest was never recorded. */
-class WithoutDigestIT {
+class WithoutDigestIT extends MoveFixture {
 
     private static final int MIB = 1024 * 1024;
-
-    private final LocalS3 s3 = LocalS3.start();
-    private final MoveWorld world = new MoveWorld(s3);
-
-    @AfterEach
-    void close() {
-        world.close();
-        s3.close();
-    }
 
     /** As the old program's {@code migrate} without {@code --delete} leaves it. */
     private UUID moved(String name, byte[] largeObject, byte[] object) {
