@@ -169,7 +169,7 @@ public record BackendDecision(
                             Reasons.PROBING,
                             "the workload's access to the bucket is tried"));
         }
-        Optional<Obstacle> failed = last.flatMap(BackendProbes::obstacle);
+        Optional<Obstacle> failed = last.flatMap(run -> BackendProbes.obstacle(run, running));
         boolean due = running.isEmpty()
                 && last.map(run -> probes.isOlderThan(
                                 run,
@@ -185,8 +185,7 @@ public record BackendDecision(
     }
 
     private static BackendStep probing(ProbeRun run) {
-        return BackendProbes.obstacle(run)
-                .filter(obstacle -> !obstacle.reason().equals(Reasons.RUNNING))
+        return BackendProbes.notStarted(run)
                 .map(obstacle -> BackendStep.held(new None(), obstacle, WATCHED))
                 .orElseGet(() ->
                         BackendStep.waiting(Reasons.PROBING, "the workload's access to the bucket is tried", WATCHED));

@@ -53,6 +53,18 @@ final class BackendProbes {
         return !now.isBefore(run.at().plus(age));
     }
 
+    /** What keeps a run's pod from starting. */
+    static Optional<Obstacle> notStarted(ProbeRun running) {
+        return obstacle(running).filter(obstacle -> !obstacle.reason().equals(Reasons.RUNNING));
+    }
+
+    /** The same as below; of a run that said nothing, the next one may show why. */
+    static Optional<Obstacle> obstacle(ProbeRun last, Optional<ProbeRun> next) {
+        Optional<Obstacle> shown =
+                last.run() instanceof StageRun.Lost ? next.flatMap(BackendProbes::notStarted) : Optional.empty();
+        return shown.or(() -> obstacle(last));
+    }
+
     /** What stands in the way after this run; empty if all is well. */
     static Optional<Obstacle> obstacle(ProbeRun run) {
         return switch (run.run()) {

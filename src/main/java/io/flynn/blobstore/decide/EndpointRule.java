@@ -23,7 +23,7 @@ public final class EndpointRule {
 
     private static final Pattern SHAPE =
             Pattern.compile("(https?)://(\\[[0-9A-Fa-f:.]+]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?");
-    private static final Pattern LABEL = Pattern.compile("[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?");
+    private static final Pattern LABEL = Pattern.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?");
     private static final Pattern NUMBER = Pattern.compile("[0-9]+|0[xX][0-9A-Fa-f]*");
     private static final Pattern DOTTED_QUAD = Pattern.compile("(0|[1-9][0-9]{0,2})(\\.(0|[1-9][0-9]{0,2})){3}");
 
@@ -84,7 +84,7 @@ public final class EndpointRule {
         String[] labels = name.split("\\.", -1);
         if (name.length() > NAME_LENGTH_MAX
                 || !Arrays.stream(labels).allMatch(label -> LABEL.matcher(label).matches())) {
-            return Optional.of("has no valid host name");
+            return Optional.of("has no valid host name: write labels of letters, digits and inner hyphens");
         }
         if (NUMBER.matcher(labels[labels.length - 1]).matches()) {
             return DOTTED_QUAD.matcher(name).matches()
@@ -93,6 +93,9 @@ public final class EndpointRule {
         }
         if (METADATA_NAMES.contains(name)) {
             return Optional.of("is a metadata service, which is never a store: write the store's host name");
+        }
+        if (!Character.isLetter(labels[labels.length - 1].charAt(0))) {
+            return Optional.of("has a host name whose last label begins with a digit, which no domain does");
         }
         boolean loopback = LOOPBACK_NAMES.contains(labels[labels.length - 1]);
         return loopback && !loopbackAllowed ? Optional.of(LOOPBACK) : Optional.empty();

@@ -246,7 +246,7 @@ public record MigrationDecision(
 
         private Optional<Obstacle> source() {
             return switch (facts.source()) {
-                case Place.Missing missing -> Optional.of(notFound(missing));
+                case Place.Missing missing -> Optional.of(notFound("spec.from", missing));
                 case Place.Database database -> Optional.empty();
                 case Place.Backend backend -> source(backend);
             };
@@ -276,17 +276,18 @@ public record MigrationDecision(
                             true));
         }
 
-        private static Obstacle notFound(Place.Missing missing) {
+        private static Obstacle notFound(String field, Place.Missing missing) {
             return new Obstacle(
                     Reasons.BACKEND_NOT_FOUND,
-                    "there is no BlobstoreBackend %s in this namespace: create it".formatted(missing.name()),
+                    "%s names BlobstoreBackend %s, which is not in this namespace: create it"
+                            .formatted(field, missing.name()),
                     false,
                     true);
         }
 
         private Optional<Obstacle> target() {
             return switch (facts.target()) {
-                case Place.Missing missing -> Optional.of(notFound(missing));
+                case Place.Missing missing -> Optional.of(notFound("spec.to", missing));
                 case Place.Database database ->
                     database.defaultElsewhere()
                             .map(name -> new Obstacle(
@@ -352,7 +353,8 @@ public record MigrationDecision(
                 case Workload.Missing missing ->
                     Optional.of(new Obstacle(
                             Reasons.WORKLOAD_MISSING,
-                            "there is no Deployment %s in this namespace: create it".formatted(missing.name()),
+                            "spec.workload.name is Deployment %s, which is not in this namespace: create it"
+                                    .formatted(missing.name()),
                             false,
                             false));
                 case Workload.Unusable unusable ->

@@ -29,7 +29,7 @@ public final class VacuumRun implements StageRun {
 
     static final String NOT_PERMITTED =
             "PGUSER may not vacuum pg_largeobject: make it the database's owner, or from PostgreSQL 17 on GRANT MAINTAIN ON"
-                    + " pg_largeobject, pg_largeobject_metadata to it, or set vacuum.mode: None";
+                    + " pg_largeobject, pg_largeobject_metadata to it, or set spec.vacuum.mode: None (--vacuum)";
 
     private static final int LOCK_ATTEMPTS = 10;
     private static final Duration LOCK_PAUSE = Duration.ofSeconds(3);

@@ -24,6 +24,7 @@ import io.fabric8.kubernetes.api.model.VolumeMountBuilder;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
+import io.flynn.blobstore.api.v1alpha1.BlobMigration;
 import io.flynn.blobstore.api.v1alpha1.PodTemplate;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Stage;
@@ -139,15 +140,18 @@ public sealed interface StageJob {
     private static Refused unclear(Request request, PodSpec workload) {
         String deployment = request.workload().getMetadata().getName();
         String names = workload.getContainers().stream().map(Container::getName).collect(Collectors.joining(", "));
+        String field = request.owner() instanceof BlobMigration
+                ? "spec.workload.container of the BlobstoreBackend"
+                : "spec.workload.container";
         return request.container()
                 .map(name -> new Refused(
                         CONTAINER_UNKNOWN,
-                        "Deployment %s has no container %s; it has %s: name one of them in spec.workload.container"
-                                .formatted(deployment, name, names)))
+                        "Deployment %s has no container %s; it has %s: name one of them in %s"
+                                .formatted(deployment, name, names, field)))
                 .orElseGet(() -> new Refused(
                         CONTAINER_AMBIGUOUS,
-                        "Deployment %s has the containers %s: name the blobstore's in spec.workload.container"
-                                .formatted(deployment, names)));
+                        "Deployment %s has the containers %s: name the blobstore's in %s"
+                                .formatted(deployment, names, field)));
     }
 
     /** What is wrong with the template, if anything: labels by which the pod would be taken for what it is not. */

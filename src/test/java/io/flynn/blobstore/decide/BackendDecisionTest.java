@@ -146,6 +146,14 @@ class BackendDecisionTest {
                     NONE,
                     "Reconciling",
                     Reasons.REPORT_LOST),
+            new Case(
+                    "probe ended without a word, and the next one's pod can't start",
+                    created()
+                            .probed(NEW, LONG_AGO, new StageRun.Lost("gone"))
+                            .probed(NEW, JUST_NOW, new StageRun.Running(Reasons.POD_NOT_STARTED, "ImagePullBackOff")),
+                    NONE,
+                    "Reconciling",
+                    Reasons.POD_NOT_STARTED),
             new Case("probe passed", created().passed(NEW), new Configure(), "Reconciling", Reasons.ROLLING_OUT),
             new Case(
                     "probe passed, with an earlier key",

@@ -2,6 +2,7 @@ package io.flynn.blobstore.decide;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.net.URI;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -18,7 +19,6 @@ class EndpointRuleTest {
                 "https://minio.storage.svc",
                 "https://minio.storage.svc.cluster.local:443",
                 "https://minio",
-                "https://my_store.example.com",
                 "https://vpce-0a-1b.s3.eu-central-1.vpce.amazonaws.com",
                 "https://account.r2.cloudflarestorage.com",
                 "https://192.0.2.1",
@@ -93,6 +93,9 @@ class EndpointRuleTest {
                 "https://s3.example.com:99999",
                 "https://s3.example.com:80:80",
                 "https://s3..example.com",
+                "https://my_store.example.com",
+                "https://store.9a",
+                "https://store-9.0x7f",
                 "https://.example.com",
                 "https://-s3.example.com",
                 "https://s3.example.com..",
@@ -137,6 +140,20 @@ class EndpointRuleTest {
         assertThat(EndpointRule.problem(endpoint, true)).isPresent();
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "https://a.b-c.d9",
+                "https://a",
+                "https://9a.example.com",
+                "https://192.0.2.1:9000",
+                "https://[2001:db8::1]"
+            })
+    void whatItAllowsHasAHostForEveryUrlParser(String endpoint) {
+        assertThat(EndpointRule.problem(endpoint, false)).isEmpty();
+        assertThat(URI.create(endpoint).getHost()).isNotNull();
+    }
+
     @Test
     void doesNotRepeatAPassword() {
         assertThat(EndpointRule.problem("https://user:canary@s3.example.com", false)
@@ -147,7 +164,8 @@ class EndpointRuleTest {
     @Test
     void saysWhatToWriteInstead() {
         assertThat(EndpointRule.problem("http://s3.example.com", false))
-                .contains("\"http://s3.example.com\" is http: write https://, or let the operator allow it"
-                        + " (allowInsecureEndpoints=true in the chart, BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true in");
+                .contains(
+                        "\"http://s3.example.com\" is http: write https://, or let the operator allow it"
+                                + " (allowInsecureEndpoints=true in the chart, BLOBSTORE_ALLOW_INSECURE_ENDPOINTS=true in its environment)");
     }
 }

@@ -2,6 +2,8 @@ package io.flynn.blobstore.move;
 
 import static io.flynn.blobstore.move.MoveWorld.bytes;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
@@ -10,6 +12,8 @@ import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.decide.VacuumMode;
+import io.flynn.blobstore.store.StorageFailure;
+import io.flynn.blobstore.testkit.EmbeddedPg;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -42,6 +46,25 @@ class VacuumIT extends MoveFixture {
             reader.rollback();
         }
         assertThat(method(world.vacuum(VacuumMode.AUTO))).isEqualTo("FULL");
+    }
+
+    /** PostgreSQL skips the other table with a warning, and reports success. */
+    @Test
+    void theRightToHalfOfAVacuumIsNone() {
+        assumeTrue(world.pg.count("SHOW server_version_num") >= 170_000, "MAINTAIN came with PostgreSQL 17");
+        String role = EmbeddedPg.role();
+        try (MoveWorld poor = new MoveWorld(s3, role)) {
+            poor.pg.execute("GRANT MAINTAIN ON pg_catalog.pg_largeobject TO " + role);
+            assertThatThrownBy(() -> poor.vacuum(VacuumMode.FULL))
+                    .isInstanceOfSatisfying(
+                            StorageFailure.Denied.class,
+                            denied -> assertThat(denied.reason()).isEqualTo(Reasons.VACUUM_NOT_PERMITTED))
+                    .hasMessageContainingAll(
+                            "PGUSER", "GRANT MAINTAIN ON pg_largeobject, pg_largeobject_metadata", "spec.vacuum.mode");
+
+            poor.pg.execute("GRANT MAINTAIN ON pg_catalog.pg_largeobject_metadata TO " + role);
+            assertThat(poor.vacuum(VacuumMode.FULL).reason()).isEqualTo(Reasons.DONE);
+        }
     }
 
     @Test

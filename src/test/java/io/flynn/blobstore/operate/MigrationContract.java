@@ -663,9 +663,10 @@ abstract class MigrationContract {
 
         soon(() -> assertThat(condition("m", "Planned"))
                 .returns("BackendNotFound", Condition::getReason)
-                .satisfies(condition ->
-                        assertThat(condition.getMessage()).contains("no BlobstoreBackend s3main", "create it")));
+                .satisfies(condition -> assertThat(condition.getMessage())
+                        .contains("spec.to names BlobstoreBackend s3main", "create it")));
         assertThat(holding("m")).isEqualTo("Reconciling");
+        assertThat(client.batch().v1().jobs().list().getItems()).isEmpty();
 
         backend("s3main", true, true);
         soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
@@ -687,7 +688,11 @@ abstract class MigrationContract {
         Deployment workload = client.apps().deployments().withName("blobstore").get();
         client.resource(workload).delete();
         migration("m", "");
-        soon(() -> assertThat(condition("m", "Reconciling").getReason()).isEqualTo("WorkloadMissing"));
+        soon(() -> assertThat(condition("m", "Reconciling"))
+                .returns("WorkloadMissing", Condition::getReason)
+                .satisfies(condition -> assertThat(condition.getMessage())
+                        .contains("spec.workload.name is Deployment blobstore", "create it")));
+        assertThat(client.batch().v1().jobs().list().getItems()).isEmpty();
 
         workload.getMetadata().setResourceVersion(null);
         workload.getMetadata().setUid(null);
@@ -719,8 +724,8 @@ abstract class MigrationContract {
         soon(() -> assertThat(holding("m")).isEqualTo("Stalled"));
         assertThat(condition("m", "Stalled"))
                 .returns("ContainerAmbiguous", Condition::getReason)
-                .satisfies(condition ->
-                        assertThat(condition.getMessage()).contains("server, proxy", "spec.workload.container"));
+                .satisfies(condition -> assertThat(condition.getMessage())
+                        .contains("server, proxy", "spec.workload.container of the BlobstoreBackend"));
         assertThat(client.batch().v1().jobs().list().getItems()).isEmpty();
     }
 

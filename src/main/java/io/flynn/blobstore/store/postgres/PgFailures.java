@@ -30,8 +30,8 @@ final class PgFailures {
      */
     static StorageFailure translate(String tried, SQLException e) {
         String state = e.getSQLState() == null ? "" : e.getSQLState();
-        String message =
-                "could not " + tried + ": " + oneLine(e.getMessage()) + (state.isEmpty() ? "" : " (" + state + ")");
+        String message = "could not " + tried + ": " + oneLine(e.getMessage())
+                + (state.isEmpty() ? "" : " (" + state + ")") + toCheck(state);
         if (BUSY.contains(state)) {
             return new StorageFailure.Busy(
                     state.equals("55P03") ? Reasons.LOCK_TIMEOUT : Reasons.DATABASE_UNREACHABLE, message, e);
@@ -53,6 +53,16 @@ final class PgFailures {
             return new StorageFailure.Unreachable(Reasons.DATABASE_UNREACHABLE, message, e);
         }
         return new StorageFailure.Denied(Reasons.DATABASE_DENIED, message, e);
+    }
+
+    /** Where what is wrong was said, if it is the way to the database. */
+    private static String toCheck(String state) {
+        return switch (state) {
+            case "08001" -> "; check PGHOST and PGPORT";
+            case "28P01", "28000" -> "; check PGUSER and PGPASSWORD";
+            case "3D000" -> "; check PGDATABASE";
+            default -> "";
+        };
     }
 
     /** As {@link #translate}, but a commit whose answer was lost may have happened. */

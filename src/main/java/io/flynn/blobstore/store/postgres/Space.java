@@ -13,6 +13,7 @@ public final class Space {
     /** PostgreSQL skips a VACUUM without these rights with a warning and success (manual, VACUUM, "Notes"). */
     private static final String MAY_VACUUM_17 = """
             SELECT pg_has_role(datdba, 'USAGE') OR has_table_privilege('pg_catalog.pg_largeobject', 'MAINTAIN')
+                AND has_table_privilege('pg_catalog.pg_largeobject_metadata', 'MAINTAIN')
             FROM pg_database WHERE datname = current_database()""";
 
     private static final String MAY_VACUUM =

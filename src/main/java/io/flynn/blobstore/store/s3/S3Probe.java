@@ -132,10 +132,12 @@ public final class S3Probe implements StoreProbe {
             case Reasons.ACCESS_DENIED ->
                 what + "; allow " + check.action() + " on bucket " + bucket
                         + " and its objects to the access key's user";
-            case Reasons.CREDENTIALS_REFUSED -> what + "; check access key id and secret access key";
-            case Reasons.BUCKET_MISSING -> what + "; create bucket " + bucket + ", or correct s3.bucket";
-            case Reasons.WRONG_REGION -> what + "; correct s3.region (\"" + backend.region() + "\")";
-            case Reasons.ENDPOINT_UNREACHABLE -> what + "; check s3.endpoint, DNS, and what the pod's network lets out";
+            case Reasons.CREDENTIALS_REFUSED ->
+                what + "; check access key id and secret access key in the Secret of spec.credentials.secretRef";
+            case Reasons.BUCKET_MISSING -> what + "; create bucket " + bucket + ", or correct spec.s3.bucket";
+            case Reasons.WRONG_REGION -> what + "; correct spec.s3.region (\"" + backend.region() + "\")";
+            case Reasons.ENDPOINT_UNREACHABLE ->
+                what + "; check spec.s3.endpoint, DNS, and what the pod's network lets out";
             default -> what;
         };
     }
@@ -205,10 +207,7 @@ public final class S3Probe implements StoreProbe {
                     .build();
             HttpResponse<byte[]> response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
             if (response.statusCode() != 200) {
-                throw new StorageFailure.Denied(
-                        Reasons.STORE_FAULTY,
-                        "could not read object " + key + " by a presigned URL: HTTP status " + response.statusCode(),
-                        null);
+                throw notReadByUrl(response.statusCode());
             }
             requireContent(response.body());
         } catch (IOException e) {
@@ -217,6 +216,16 @@ public final class S3Probe implements StoreProbe {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("nobody interrupts this thread", e);
         }
+    }
+
+    /** Nobody tries again here, as the SDK does: what passes by itself must not look like what a person has to mend. */
+    private StorageFailure notReadByUrl(int status) {
+        String message = "could not read object " + key + " by a presigned URL: HTTP status " + status;
+        return switch (status) {
+            case 403 -> new StorageFailure.Denied(Reasons.ACCESS_DENIED, message, null);
+            case 429, 500, 502, 503, 504 -> new StorageFailure.Busy(Reasons.STORE_BUSY, message, null);
+            default -> new StorageFailure.Denied(Reasons.STORE_FAULTY, message, null);
+        };
     }
 
     private void multipart(S3AsyncClient s3) {
@@ -238,9 +247,20 @@ public final class S3Probe implements StoreProbe {
                     s3.listMultipartUploads(r -> r.bucket(bucket).prefix(key)));
         } finally {
             allowForTidying();
+            abort(s3, upload);
+        }
+    }
+
+    private void abort(S3AsyncClient s3, String upload) {
+        try {
             await(
                     "abort a multipart upload",
                     s3.abortMultipartUpload(r -> r.bucket(bucket).key(key).uploadId(upload)));
+        } catch (StorageFailure.Missing e) {
+            // The SDK asks again when an answer was lost: it is gone, which was to be shown.
+            if (!e.reason().equals(Reasons.OBJECT_MISSING)) {
+                throw e;
+            }
         }
     }
 

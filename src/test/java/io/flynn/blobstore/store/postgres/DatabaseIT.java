@@ -20,6 +20,8 @@ import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What connections wait for, and what is made of one that ends. */
 class DatabaseIT {
@@ -63,6 +65,25 @@ class DatabaseIT {
         assertThatThrownBy(() -> database.with("sleep", DatabaseIT::sleep))
                 .as("other answers are waited for as before")
                 .isInstanceOf(StorageFailure.Unreachable.class);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "PGPORT, 1, DatabaseUnreachable, check PGHOST and PGPORT",
+        "PGUSER, nobody_of_that_name, DatabaseDenied, check PGUSER and PGPASSWORD",
+        "PGDATABASE, no_such, DatabaseDenied, check PGDATABASE"
+    })
+    void whatIsWrongWithTheWayToTheDatabaseIsNamed(String variable, String value, String reason, String fix) {
+        Map<String, String> environment = new HashMap<>(pg.environment(EmbeddedPg.SUPERUSER));
+        environment.put(variable, value);
+
+        try (Database wrong = new Database(PgSettings.decode(environment), "wrong", 1, Duration.ofSeconds(5))) {
+            assertThatThrownBy(() -> wrong.with("count rows", connection -> connection.isValid(1)))
+                    .isInstanceOfSatisfying(
+                            StorageFailure.class,
+                            failure -> assertThat(failure.reason()).isEqualTo(reason))
+                    .hasMessageContainingAll("could not count rows", fix);
+        }
     }
 
     /** The pool learns from its first connection what the others are to be like. */

@@ -11,8 +11,10 @@ import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.StageReport.Level;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.flynn.blobstore.testkit.StoreFault;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
@@ -181,6 +183,38 @@ class S3ProbeIT {
             s3.breakOff();
         }
         assertThat(s3.sizes(BUCKET)).isEmpty();
+    }
+
+    /** A URL's reader is nobody's client: it is not tried again, so its one answer must say whether it passes by itself. */
+    @Test
+    void oneAnswerThatPassesByItselfNeedsNoPerson() {
+        s3.createBucket("busy");
+        BackendSettings settings = s3.backend(new BackendName("s3main"), "busy");
+        s3.fail(0, StoreFault.NONE);
+        probe(settings);
+        long exchanges = s3.exchanges();
+        List<Long> failed = new ArrayList<>();
+        for (long n = 1; n <= exchanges; n++) {
+            s3.remove("busy", S3BucketOwnership.KEY);
+            s3.fail(n, StoreFault.status(503, "SlowDown"));
+            for (Finding finding : probe(settings)) {
+                if (finding.level() == Level.FAILURE) {
+                    failed.add(n);
+                    assertThat(finding.reason()).as(finding.message()).isEqualTo(Reasons.STORE_BUSY);
+                }
+            }
+        }
+        assertThat(failed).as("the presigned one").hasSize(1);
+
+        s3.remove("busy", S3BucketOwnership.KEY);
+        s3.fail(failed.getFirst(), StoreFault.status(403, "AccessDenied"));
+        assertThat(probe(settings))
+                .filteredOn(finding -> finding.level() == Level.FAILURE)
+                .singleElement()
+                .satisfies(finding -> {
+                    assertThat(finding.reason()).isEqualTo(Reasons.ACCESS_DENIED);
+                    assertThat(finding.message()).contains("by a presigned URL", "allow s3:GetObject");
+                });
     }
 
     @Test

@@ -65,6 +65,7 @@ public record Outcome(
         require(verdict.rowsAtPostgres() == 0, verdict.rowsAtPostgres() + " blobs are still in PostgreSQL", wrong);
         require(verdict.largeObjects() == 0, verdict.largeObjects() + " large objects are left", wrong);
         require(requestsWhileMoving > 0, "no request was made while blobs moved", wrong);
+        require(keptRedirects > 0, "no redirect was kept and followed at the end", wrong);
         require(readBacks > 0, "no blob was read back while blobs moved", wrong);
         require(failures.isEmpty(), failures.size() + " requests failed", wrong);
         require(
