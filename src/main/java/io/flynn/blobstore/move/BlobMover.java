@@ -10,6 +10,7 @@ import io.flynn.blobstore.decide.MoveDecision.Facts;
 import io.flynn.blobstore.decide.MoveDecision.Fault;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.BytesBody;
 import io.flynn.blobstore.store.CheckedBody;
 import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;

@@ -4,6 +4,7 @@ import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.BytesBody;
 import io.flynn.blobstore.store.ObjectDeletion;
 import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;

@@ -7,6 +7,7 @@ import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Verification;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.StorageFailure;
@@ -15,16 +16,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import software.amazon.awssdk.core.interceptor.Context;
-import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
-import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
-import software.amazon.awssdk.http.HttpStatusCode;
+import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
+import software.amazon.awssdk.retries.api.BackoffStrategy;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 
@@ -38,7 +38,13 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
 
     private static final int DIGESTED_BYTES = 64 * 1024;
 
+    /** What the SDK waits before its first retry of what is too much for a store, at most. */
+    private static final BackoffStrategy AFTER_REFUSAL =
+            BackoffStrategy.exponentialDelay(Duration.ofSeconds(1), Duration.ofSeconds(1));
+
+    private final Lazily<SdkAsyncHttpClient> http;
     private final Lazily<S3AsyncClient> client;
+    private final Lazily<DirectPuts> direct;
     private final S3Calls calls;
     private final TransferSizes sizes;
     private final Traffic traffic;
@@ -66,7 +72,10 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
             BackendSettings backend, int connections, Verification verification, Traffic traffic, TransferSizes sizes) {
         this.traffic = traffic;
         this.sizes = sizes;
-        client = new Lazily<>(() -> S3Clients.open(backend, connections, List.of(new Refusals(traffic))));
+        Refusals refusals = new Refusals(traffic);
+        http = new Lazily<>(() -> S3Clients.http(connections));
+        client = new Lazily<>(() -> S3Clients.open(backend, http.get(), List.of(refusals)));
+        direct = new Lazily<>(() -> new DirectPuts(http.get(), client.get(), backend.bucket(), refusals));
         calls = new S3Calls(client, connections, backend.bucket(), S3Clients.describe(backend));
         isAsked = switch (verification) {
             case READ_BACK -> false;
@@ -128,9 +137,26 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
         }
         body.held().ifPresent(bytes -> traffic.pass(bytes.remaining()));
         SentBytes sent = SentBytes.all(body, traffic);
-        calls.await("store object " + key, s3 -> s3.putObject(request.build(), sent));
+        if (body.held().isEmpty() || !isStoredDirectly(key, request.build(), sent)) {
+            calls.await("store object " + key, s3 -> s3.putObject(request.build(), sent));
+        }
         traffic.accepted();
         sent.tellWaiting();
+    }
+
+    private boolean isStoredDirectly(ObjectKey key, PutObjectRequest request, SentBytes bytes) {
+        DirectPuts puts = direct.get();
+        if (!puts.isNext()) {
+            return false;
+        }
+        return switch (calls.await("store object " + key, s3 -> puts.put(key, request, bytes))) {
+            case STORED -> true;
+            case FAILED -> false;
+            case REFUSED -> {
+                Pauses.sleep(AFTER_REFUSAL.computeDelay(1));
+                yield false;
+            }
+        };
     }
 
     @Override
@@ -189,6 +215,7 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     @Override
     public void close() {
         client.ifThere(S3AsyncClient::close);
+        http.ifThere(SdkAsyncHttpClient::close);
     }
 
     /** An object that is missing is an answer; a bucket that is missing is a failure. */
@@ -200,17 +227,6 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
                 return Optional.empty();
             }
             throw e;
-        }
-    }
-
-    /** Throttles, and what the SDK would try again without a word. */
-    private record Refusals(Traffic traffic) implements ExecutionInterceptor {
-        @Override
-        public void afterTransmission(Context.AfterTransmission answer, ExecutionAttributes attributes) {
-            int status = answer.httpResponse().statusCode();
-            if (status == HttpStatusCode.THROTTLING || status == HttpStatusCode.SERVICE_UNAVAILABLE) {
-                traffic.refused();
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
 import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
+import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
 import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
 import software.amazon.awssdk.regions.Region;
@@ -47,11 +48,37 @@ public final class S3Clients {
      * @param connections at most this many at once; further calls wait five seconds for one
      */
     public static S3AsyncClient open(BackendSettings backend, int connections) {
-        return open(backend, connections, List.of());
+        return builder(backend, List.of())
+                .httpClientBuilder(httpBuilder(connections))
+                .build();
     }
 
-    /** @param interceptors see every attempt */
-    static S3AsyncClient open(BackendSettings backend, int connections, List<ExecutionInterceptor> interceptors) {
+    /**
+     * @param http the caller's to close, after the client
+     * @param interceptors see every attempt
+     */
+    static S3AsyncClient open(
+            BackendSettings backend, SdkAsyncHttpClient http, List<ExecutionInterceptor> interceptors) {
+        return builder(backend, interceptors).httpClient(http).build();
+    }
+
+    /** What an S3 client sends by, for who sends by it, too. */
+    static SdkAsyncHttpClient http(int connections) {
+        return httpBuilder(connections).build();
+    }
+
+    private static NettyNioAsyncHttpClient.Builder httpBuilder(int connections) {
+        return NettyNioAsyncHttpClient.builder()
+                .eventLoopGroup(Loop.SHARED)
+                .maxConcurrency(connections)
+                .connectionTimeout(CONNECT)
+                .connectionAcquisitionTimeout(ACQUIRE)
+                .readTimeout(STALL)
+                .writeTimeout(STALL)
+                .tcpKeepAlive(true);
+    }
+
+    private static S3AsyncClientBuilder builder(BackendSettings backend, List<ExecutionInterceptor> interceptors) {
         S3AsyncClientBuilder builder = S3AsyncClient.builder()
                 .region(region(backend))
                 .credentialsProvider(credentials(backend))
@@ -62,17 +89,9 @@ public final class S3Clients {
                 .overrideConfiguration(c -> c.executionInterceptors(interceptors)
                         .retryStrategy(AwsRetryStrategy.standardRetryStrategy().toBuilder()
                                 .maxAttempts(ATTEMPTS)
-                                .build()))
-                .httpClientBuilder(NettyNioAsyncHttpClient.builder()
-                        .eventLoopGroup(Loop.SHARED)
-                        .maxConcurrency(connections)
-                        .connectionTimeout(CONNECT)
-                        .connectionAcquisitionTimeout(ACQUIRE)
-                        .readTimeout(STALL)
-                        .writeTimeout(STALL)
-                        .tcpKeepAlive(true));
+                                .build()));
         backend.endpoint().ifPresent(builder::endpointOverride);
-        return builder.build();
+        return builder;
     }
 
     /** Signs URLs; opens no connection. */

@@ -9,12 +9,13 @@ import org.reactivestreams.FlowAdapters;
 import org.reactivestreams.Subscriber;
 import org.reactivestreams.Subscription;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
+import software.amazon.awssdk.http.async.SdkHttpContentPublisher;
 
 /**
  * A body, or a part of it, as the SDK sends it: read anew for every attempt. The SDK's own bodies copy the bytes, or read a stream that
  * can't be read again.
  */
-final class SentBytes implements AsyncRequestBody {
+final class SentBytes implements AsyncRequestBody, SdkHttpContentPublisher {
 
     private final ReplayableBody source;
     private final long first;

@@ -1,7 +1,6 @@
-package io.flynn.blobstore.move;
+package io.flynn.blobstore.store;
 
 import io.flynn.blobstore.blob.Sha512;
-import io.flynn.blobstore.store.ReplayableBody;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.concurrent.Flow;
@@ -12,7 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  *
  * @param sha512 its digest, if a store may be asked to check it
  */
-record BytesBody(ByteBuffer bytes, String type, Optional<Sha512> sha512) implements ReplayableBody {
+public record BytesBody(ByteBuffer bytes, String type, Optional<Sha512> sha512) implements ReplayableBody {
 
     @Override
     public long size() {
