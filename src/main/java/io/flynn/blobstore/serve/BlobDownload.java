@@ -165,7 +165,7 @@ final class BlobDownload {
         headers.put(HttpHeader.ACCEPT_RANGES, "bytes");
         if (!version.type().isEmpty()) {
             // Not put(HttpHeader, String): that would let Jetty replace the type by one of its own that means the same.
-            headers.put(new HttpField(HttpHeader.CONTENT_TYPE, version.type()));
+            headers.put(new HttpField(HttpHeader.CONTENT_TYPE, ContentType.sent(version.type())));
         }
     }
 

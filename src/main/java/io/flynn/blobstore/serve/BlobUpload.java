@@ -15,7 +15,6 @@ import io.flynn.blobstore.store.s3.ObjectUpload;
 import io.flynn.blobstore.store.s3.ServedBucket;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
@@ -68,7 +67,7 @@ final class BlobUpload {
         request.addIdleTimeoutListener(idle -> false);
         try {
             if (source != null) {
-                copy(source(source), name, precondition, request);
+                copy(RequestTarget.nameInHeader(source), name, precondition, request);
             } else if (offset.isPresent()) {
                 append(name, offset.getAsLong(), precondition, request);
             } else {
@@ -82,6 +81,7 @@ final class BlobUpload {
 
     private void store(BlobName name, Precondition precondition, Request request) throws IOException {
         String type = Optional.ofNullable(request.getHeaders().get(HttpHeader.CONTENT_TYPE))
+                .map(ContentType::stored)
                 .orElse("");
         InputStream body = Request.asInputStream(request);
         Optional<ServedBucket> bucket = backends.defaultBucket();
@@ -230,10 +230,5 @@ final class BlobUpload {
             throw new Refusal(400, OFFSET + " must be the blob's present size in bytes, a decimal number");
         }
         return OptionalLong.of(Long.parseLong(value));
-    }
-
-    /** Header values come as bytes, which Jetty makes characters of one by one. */
-    private static BlobName source(String value) {
-        return RequestTarget.name(new String(value.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
     }
 }

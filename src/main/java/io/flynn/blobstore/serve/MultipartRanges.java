@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
 final class MultipartRanges {
 
     /** What may stand in a line of its own; a row's type is whatever a client once sent. */
-    private static final Pattern SENDABLE = Pattern.compile("[\\x20-\\x7E\\xA0-\\xFF]+");
+    private static final Pattern SENDABLE = Pattern.compile("[\\t\\x20-\\x7E\\x80-\\xFF]+");
 
     /** Nobody who stored a blob can have known it. */
     private final String boundary = UUID.randomUUID().toString();
@@ -68,7 +68,8 @@ final class MultipartRanges {
     }
 
     private byte[] head(ByteRange range) {
-        String type = SENDABLE.matcher(version.type()).matches() ? "Content-Type: " + version.type() + "\r\n" : "";
+        String sent = ContentType.sent(version.type());
+        String type = SENDABLE.matcher(sent).matches() ? "Content-Type: " + sent + "\r\n" : "";
         return bytes(
                 "\r\n--" + boundary + "\r\n" + type + "Content-Range: " + range.header(version.size()) + "\r\n\r\n");
     }

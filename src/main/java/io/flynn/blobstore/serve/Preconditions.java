@@ -6,6 +6,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.eclipse.jetty.http.HttpDateTime;
 import org.eclipse.jetty.http.HttpField;
@@ -19,6 +20,9 @@ final class Preconditions {
     private static final Pattern HTTP_DATE = Pattern.compile("\\w{3}, \\d{2} \\w{3} \\d{4} \\d{2}:\\d{2}:\\d{2} GMT"
             + "|\\w{6,9}, \\d{2}-\\w{3}-\\d{2} \\d{2}:\\d{2}:\\d{2} GMT"
             + "|\\w{3} \\w{3} [ \\d]\\d \\d{2}:\\d{2}:\\d{2} \\d{4}");
+
+    /** One of a list (RFC 9110, sections 5.6.1 and 8.8.3): a tag may hold commas and asterisks. */
+    private static final Pattern NEXT_TAG = Pattern.compile("\\G[ \\t,]*(?<weak>W/)?(?<tag>\"[^\"]*\")[ \\t]*(?=,|$)");
 
     enum Outcome {
         PROCEED,
@@ -97,7 +101,9 @@ final class Preconditions {
         if (ifRange.startsWith("\"")) {
             return etag.filter(ifRange::equals).isPresent();
         }
-        return date(HttpHeader.IF_RANGE).isPresent()
+        // A second may have seen two versions: a date is no proof where there is a tag (RFC 9110, section 13.1.5).
+        return etag.isEmpty()
+                && date(HttpHeader.IF_RANGE).isPresent()
                 && date(HttpHeader.IF_RANGE).equals(lastModified);
     }
 
@@ -116,18 +122,19 @@ final class Preconditions {
                 .isPresent();
     }
 
-    /** Base64 has neither commas nor quotes, so a list of tags can be split at its commas. */
+    /** Whether the live version is among those that the header lists; what follows upon something that is no tag is not looked at. */
     private boolean isListed(HttpHeader header, boolean isWeakEnough) {
         for (HttpField field : headers) {
-            if (field.getHeader() == header) {
-                for (String tag : field.getValue().split(",", -1)) {
-                    String candidate = isWeakEnough && tag.strip().startsWith("W/")
-                            ? tag.strip().substring(2)
-                            : tag.strip();
-                    if ((candidate.equals("*") && exists)
-                            || etag.filter(candidate::equals).isPresent()) {
-                        return true;
-                    }
+            if (field.getHeader() != header) {
+                continue;
+            }
+            if (field.getValue().strip().equals("*") && exists) {
+                return true;
+            }
+            for (Matcher tag = NEXT_TAG.matcher(field.getValue()); tag.find(); ) {
+                boolean isComparable = isWeakEnough || tag.group("weak") == null;
+                if (isComparable && etag.filter(tag.group("tag")::equals).isPresent()) {
+                    return true;
                 }
             }
         }

@@ -13,9 +13,21 @@ final class RequestTarget {
 
     private RequestTarget() {}
 
+    /** Jetty's, for bytes that are not UTF-8: any two of those would be one name. */
+    private static final char NOT_UTF8 = '\uFFFD';
+
     /** @throws Refusal if it is no path, or not UTF-8 once decoded */
     static BlobName name(String rawPath) {
         return clean(decode(rawPath, false));
+    }
+
+    /**
+     * The same from a header's value.
+     *
+     * @param value a byte a character
+     */
+    static BlobName nameInHeader(String value) {
+        return clean(decode(value.getBytes(StandardCharsets.ISO_8859_1), false));
     }
 
     /**
@@ -60,7 +72,13 @@ final class RequestTarget {
     }
 
     private static String decode(String raw, boolean isQuery) {
-        byte[] bytes = raw.getBytes(StandardCharsets.UTF_8);
+        if (raw.indexOf(NOT_UTF8) >= 0) {
+            throw new Refusal(400, "the path is not UTF-8: percent-encode its bytes, as U+FFFD itself must be");
+        }
+        return decode(raw.getBytes(StandardCharsets.UTF_8), isQuery);
+    }
+
+    private static String decode(byte[] bytes, boolean isQuery) {
         ByteArrayOutputStream decoded = new ByteArrayOutputStream(bytes.length);
         for (int i = 0; i < bytes.length; i++) {
             if (bytes[i] == '%') {

@@ -48,6 +48,17 @@ interface Conditions extends Suite {
     }
 
     @Test
+    default void tagThatHoldsAnAsteriskIsNotEveryVersion() {
+        given("a", "hello");
+
+        for (String list : List.of("\"x,*,y\"", "\"x, *\", \"y\"", "\"x\", *", "\",\"", "*, \"x\"")) {
+            assertStatus(200, "If-None-Match", list);
+            assertStatus(412, "If-Match", list);
+        }
+        assertStatus(304, "If-None-Match", "\"x,*,y\"," + TAG);
+    }
+
+    @Test
     default void ifNoneMatchComparesWeaklyAndTakesLists() {
         given("a", "hello");
 
@@ -190,6 +201,7 @@ interface Conditions extends Suite {
             assertRange("hello", OTHER);
             assertRange("hello", "W/" + TAG);
             assertRange("hello", LONG_AGO);
+            assertRange("hello", modified);
             assertRange("hello", shifted(modified, 1));
             assertRange("hello", "yesterday");
             assertRange("hello", TAG + ", " + TAG);

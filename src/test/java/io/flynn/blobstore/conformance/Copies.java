@@ -104,4 +104,16 @@ interface Copies extends Suite {
 
         assertBlob("copy", "hello");
     }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"a\u00ff", "a%FF", "a\u00e2\u0082"})
+    default void sourceThatIsNotUtf8IsRefusedNotReplaced(String source) {
+        given("a\uFFFD", "hello");
+
+        assertThat(blobs().put(name("copy"), "", "Blobstore-Copy-From", folder() + "/" + source)
+                        .status())
+                .isEqualTo(400);
+
+        assertMissing("copy");
+    }
 }

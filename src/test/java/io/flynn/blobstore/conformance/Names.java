@@ -148,7 +148,21 @@ interface Names extends Suite {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"%FF", "%00", "a%00b", "a%", "a%2", "a%zz", "%C0%AF", "%ED%A0%80", "%F5%80%80%80"})
+    @ValueSource(
+            strings = {
+                "%FF",
+                "%00",
+                "a%00b",
+                "a%",
+                "a%2",
+                "a%zz",
+                "%C0%AF",
+                "%ED%A0%80",
+                "%F5%80%80%80",
+                "\u00ff",
+                "a\u00fe",
+                "\u00e2\u0082"
+            })
     default void pathsThatNoNameCanHaveAreRefused(String path) throws IOException {
         for (String method : List.of("PUT", "GET", "HEAD", "DELETE")) {
             assertThat(raw("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -2,11 +2,13 @@ package io.flynn.blobstore.conformance;
 
 import static io.flynn.blobstore.conformance.Blobstore.bytes;
 import static io.flynn.blobstore.conformance.Blobstore.etag;
+import static io.flynn.blobstore.conformance.Blobstore.raw;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.story.OldBlobstore;
 import io.flynn.blobstore.testkit.story.OldState;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -76,6 +78,7 @@ class OldDatabaseIT {
                     (lo_from_bytea(0, 'unproven'), 'postgres', '/without digest', '', 8, NULL),
                     (lo_create(0), 'postgres', '/empty', '', 0, sha512('')),
                     (lo_from_bytea(0, 'odd'), 'postgres', E'/odd \\u0001\\t\\n\\r\\\\"\\u007f\\u00e9e\\u0301\\U0001F600%+_', E'odd; \\u00e9', 3, sha512('odd')),
+                    (lo_from_bytea(0, 'typed'), 'postgres', '/type', E'text/\\u65e5\\u672c', 5, sha512('typed')),
                     (lo_from_bytea(0, 'space'), 'postgres', '/ ', '', 5, sha512('space')),
                     (lo_from_bytea(0, 'unreachable'), 'postgres', '/not//clean/', '', 11, NULL),
                     (lo_from_bytea(0, 'unreachable'), 'postgres', 'no slash', '', 11, NULL)
@@ -103,7 +106,10 @@ class OldDatabaseIT {
             String odd = "/odd \u0001\t\n\r\\\"\u007f\u00e9e\u0301\uD83D\uDE00%+_";
             Answer got = blobs.get(odd);
             assertThat(got.text()).isEqualTo("odd");
-            assertThat(got.header("Content-Type")).contains("odd; \u00e9");
+            assertThat(got.header("Content-Type")).contains(raw("odd; \u00e9"));
+            assertThat(blobs.get("/type").header("Content-Type")).contains(raw("text/\u65e5\u672c"));
+            assertThat(new String(blobs.get("/type", "Range", "bytes=0-0,2-2").body(), StandardCharsets.UTF_8))
+                    .contains("Content-Type: text/\u65e5\u672c\r\n");
             assertThat(blobs.get("/ ").text()).isEqualTo("space");
             assertThat(blobs.get("/replaced").text()).isEqualTo("second");
             assertThat(blobs.get("/deleted").status()).isEqualTo(404);

@@ -240,6 +240,17 @@ abstract class BlobServerContract extends BlobChangeContract {
         assertThat(names()).containsExactly("/ünï|\"{}");
     }
 
+    /** As the deployed servers do, which put the header's bytes into the row. */
+    @Test
+    void contentTypeIsStoredAsTheTextThatItsBytesAreInUtf8() throws IOException {
+        assertThat(raw("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain; name=café 日本\r\n"
+                        + "Content-Length: 1\r\nConnection: close\r\n\r\nx"))
+                .startsWith("HTTP/1.1 200 ");
+
+        assertThat(database().texts("SELECT type FROM files WHERE name = '/a' AND deleted_at IS NULL"))
+                .containsExactly("text/plain; name=café 日本");
+    }
+
     @Test
     void longNames() {
         String compressible = "/" + "long name ".repeat(400) + "end";

@@ -244,7 +244,9 @@ class PostgresBlobServerIT extends BlobServerContract {
         assertThat(status("If-Unmodified-Since", date)).isEqualTo(200);
         assertThat(status("Range", "bytes=0-1", "If-Range", etag)).isEqualTo(206);
         assertThat(status("Range", "bytes=0-1", "If-Range", "\"other\"")).isEqualTo(200);
-        assertThat(status("Range", "bytes=0-1", "If-Range", date)).isEqualTo(206);
+        assertThat(status("Range", "bytes=0-1", "If-Range", date))
+                .as("two versions may have one date")
+                .isEqualTo(200);
         assertThat(status("Range", "bytes=0-1", "If-Range", earlier)).isEqualTo(200);
         assertThat(blobs().get("/a", "If-None-Match", etag).headers().firstValue("Etag"))
                 .contains(etag);
