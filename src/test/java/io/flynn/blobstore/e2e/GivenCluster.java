@@ -4,6 +4,7 @@ import io.fabric8.kubernetes.api.model.NodeAddress;
 import io.fabric8.kubernetes.client.Config;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import io.flynn.blobstore.testkit.Folders;
 import io.flynn.blobstore.testkit.story.Bucket;
 import io.flynn.blobstore.testkit.story.Database;
 import io.flynn.blobstore.testkit.story.Postgres;
@@ -17,7 +18,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -147,10 +147,6 @@ final class GivenCluster implements Site {
     public void close() throws IOException {
         minioServer.destroyForcibly().onExit().join();
         postgres.close();
-        try (var files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        }
+        Folders.delete(folder);
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.manifest.Permission;
 import io.flynn.blobstore.testkit.cluster.ApiCall;
 import io.flynn.blobstore.testkit.cluster.ApiCalls;
 import io.flynn.blobstore.testkit.cluster.LocalCluster;
@@ -34,6 +35,10 @@ class BackendReconcilerIT extends BackendContract {
     static void stopCluster() {
         client.close();
         cluster.close();
+        assertThat(Permission.notGranted(
+                        cluster.calls().matching(call -> !call.user().equals("tester"))))
+                .as("what an operator used")
+                .isEmpty();
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.flynn.blobstore.operate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.client.KubernetesClient;
+import io.flynn.blobstore.manifest.Permission;
 import io.flynn.blobstore.testkit.cluster.ApiCall;
 import io.flynn.blobstore.testkit.cluster.ApiCalls;
 import io.flynn.blobstore.testkit.cluster.LocalCluster;
@@ -25,6 +26,10 @@ class MigrationReconcilerIT extends MigrationContract {
     @AfterAll
     static void stopCluster() {
         cluster.close();
+        assertThat(Permission.notGranted(
+                        cluster.calls().matching(call -> !call.user().equals("tester"))))
+                .as("what an operator used")
+                .isEmpty();
     }
 
     @Override

@@ -1,6 +1,9 @@
 package io.flynn.blobstore.operate;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.fabric8.kubernetes.client.KubernetesClient;
+import io.flynn.blobstore.manifest.Permission;
 import io.flynn.blobstore.testkit.cluster.LocalCluster;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -22,6 +25,10 @@ class MigrationTargetIT extends MigrationTargetContract {
     static void stopCluster() {
         client.close();
         cluster.close();
+        assertThat(Permission.notGranted(
+                        cluster.calls().matching(call -> !call.user().equals("tester"))))
+                .as("what an operator used")
+                .isEmpty();
     }
 
     @Override

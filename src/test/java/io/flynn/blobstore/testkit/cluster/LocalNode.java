@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodConditionBuilder;
 import io.fabric8.kubernetes.api.model.PodStatusBuilder;
+import io.flynn.blobstore.testkit.Folders;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -84,13 +85,20 @@ public final class LocalNode implements AutoCloseable, PodLogs {
         return run(namespace, pod).flatMap(PodRun::log);
     }
 
-    /** Kills what runs; the pods are not told. */
+    /** Kills what runs, and deletes its files; the pods are not told. */
     @Override
     public void close() {
         stopListening.run();
         killAll();
         Runtime.getRuntime().removeShutdownHook(lastResort);
         queue.close();
+        processes.forEach(process -> process.onExit().join());
+        try {
+            Folders.delete(root);
+        } catch (IOException | UncheckedIOException e) {
+            // A volume may be written anew at this instant: rubbish in the machine's folder for temporary files,
+            // nothing else.
+        }
     }
 
     List<String> image(String name) throws ContainerWaits {

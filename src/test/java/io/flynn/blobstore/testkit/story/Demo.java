@@ -1,12 +1,11 @@
 package io.flynn.blobstore.testkit.story;
 
+import io.flynn.blobstore.testkit.Folders;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.stream.Stream;
 
 /** {@code ./demo}: the whole story on this machine, told to whoever looks. */
 public final class Demo {
@@ -39,7 +38,7 @@ public final class Demo {
             }
         } finally {
             if (isWell) {
-                delete(folder);
+                Folders.delete(folder);
             } else {
                 narrator.end("\nWhat the processes wrote is in " + folder);
             }
@@ -52,13 +51,5 @@ public final class Demo {
         world.ways().forEach(narrator::end);
         narrator.end("Everything runs until Ctrl-C.");
         new CountDownLatch(1).await();
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (Stream<Path> files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.deleteIfExists(file);
-            }
-        }
     }
 }
