@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.ToDoubleFunction;
 import org.postgresql.PGConnection;
@@ -34,6 +35,12 @@ public final class ServerBench implements Runnable {
     private static final int SMALL = 16 << 10;
     private static final int MEDIUM = 1 << 20;
 
+    /** As in our image (image/build), of a pod with 2 GiB; the plain server gets the same. */
+    private static final List<String> JVM = List.of(
+            "--sun-misc-unsafe-memory-access=allow", "-XX:+UseSerialGC", "-Xms32m", "-Xmx1g", "-XX:-UsePerfData");
+
+    private static final int WARMING_CLIENTS = 8;
+
     @Option(names = "--rounds", defaultValue = "3", description = "The median of so many counts (${DEFAULT-VALUE}).")
     int rounds;
 
@@ -45,6 +52,25 @@ public final class ServerBench implements Runnable {
 
     @Option(names = "--sizes", split = ",", defaultValue = "16384,1048576,104857600", description = "${DEFAULT-VALUE}")
     List<Integer> sizes = List.of();
+
+    @Option(names = "--operations", split = ",", defaultValue = "GET,PUT", description = "${DEFAULT-VALUE}")
+    List<String> operations = List.of();
+
+    @Option(
+            names = "--warm-up",
+            defaultValue = "5",
+            description = "Seconds of load before anything is measured (${DEFAULT-VALUE}).")
+    int warmUp;
+
+    @Option(
+            names = "--beside",
+            split = ",",
+            defaultValue = "plain,COPY,S3",
+            description = "What is measured beside our server on PostgreSQL (${DEFAULT-VALUE}).")
+    List<String> beside = List.of();
+
+    @Option(names = "--jvm", split = ",", description = "More options for our JVM: a profiler's, for example.")
+    List<String> jvm = List.of();
 
     private final Path logs;
 
@@ -77,10 +103,18 @@ public final class ServerBench implements Runnable {
         final List<Load.Result> rounds = new ArrayList<>();
         double serverCpu;
         double databaseCpu;
+        double clientCpu;
         double bytes;
 
         double median(ToDoubleFunction<Load.Result> figure) {
+            if (rounds.isEmpty()) {
+                return Double.NaN;
+            }
             return Load.median(rounds.stream().mapToDouble(figure).toArray());
+        }
+
+        String perGigabyte(double cpuSeconds) {
+            return "%.2f".formatted(cpuSeconds / (bytes / 1e9));
         }
     }
 
@@ -94,13 +128,19 @@ public final class ServerBench implements Runnable {
             BackendName backend = new BackendName("s3bench");
             Map<String, String> external = new HashMap<>(store.environment(backend, "bench"));
             external.put("DEFAULT_BACKEND", backend.value());
-            try (Subject a = server("ours", ours, Map.of(), () -> vacuum(ours));
-                    Subject c = server("S3", onS3, external, () -> forgetReplaced(onS3, store))) {
+            try (Subject ourServer = server("ours", ours, Map.of(), jvm, () -> vacuum(ours))) {
                 awaitSchema(ours);
-                awaitSchema(onS3);
                 copySchema(plain);
-                try (Subject b = plain(plain)) {
-                    report(a, b, c, ours);
+                try (Subject plainServer = plain(plain)) {
+                    if (!beside.contains("S3")) {
+                        report(ourServer, plainServer, Optional.empty(), ours);
+                        return;
+                    }
+                    try (Subject s3Server =
+                            server("S3", onS3, external, List.of(), () -> forgetReplaced(onS3, store))) {
+                        awaitSchema(onS3);
+                        report(ourServer, plainServer, Optional.of(s3Server), ours);
+                    }
                 }
             }
         } catch (IOException | SQLException e) {
@@ -111,7 +151,8 @@ public final class ServerBench implements Runnable {
         }
     }
 
-    private Subject server(String name, EmbeddedPg.Database database, Map<String, String> more, Runnable tidy)
+    private Subject server(
+            String name, EmbeddedPg.Database database, Map<String, String> more, List<String> jvmMore, Runnable tidy)
             throws IOException, InterruptedException {
         int port = freePort();
         Map<String, String> environment = new HashMap<>(database.environment(EmbeddedPg.SUPERUSER));
@@ -120,8 +161,10 @@ public final class ServerBench implements Runnable {
         environment.put("BLOBSTORE_DATABASE_CONNECTIONS", "80");
         environment.put("BLOBSTORE_METRICS_PORT", "0");
         environment.put("BLOBSTORE_ACCESS_LOG", "false");
+        List<String> options = new ArrayList<>(JVM);
+        options.addAll(jvmMore);
         ChildProcess process = ChildProcess.start(
-                logs.resolve(name), environment, port, List.of("-Xmx1g"), "io.flynn.blobstore.app.Main", "server");
+                logs.resolve(name), environment, port, options, "io.flynn.blobstore.app.Main", "server");
         return new Subject(URI.create("http://127.0.0.1:" + port), process, tidy);
     }
 
@@ -131,7 +174,7 @@ public final class ServerBench implements Runnable {
                 logs.resolve("plain"),
                 Map.of(),
                 port,
-                List.of("-Xmx1g"),
+                JVM,
                 PlainServer.class.getName(),
                 Integer.toString(port),
                 database.jdbcUrl(),
@@ -139,30 +182,52 @@ public final class ServerBench implements Runnable {
         return new Subject(URI.create("http://127.0.0.1:" + port), process, () -> vacuum(database));
     }
 
-    private void report(Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database)
+    private void report(Subject ours, Subject plain, Optional<Subject> onS3, EmbeddedPg.Database database)
             throws IOException, SQLException, InterruptedException {
+        List<Subject> all = new ArrayList<>(List.of(ours));
+        if (beside.contains("plain")) {
+            all.add(plain);
+        }
+        onS3.ifPresent(all::add);
+        for (Subject subject : all) {
+            warm(subject);
+        }
         System.out.println(
-                "| | clients | ours | plain | ratio | COPY | ratio | p50 ms | p99 ms | CPU s/GB server | PostgreSQL | on S3 |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|");
+                "| | clients | ours | plain | ratio | COPY | ratio | p50 ms | p99 ms | CPU s/GB server | plain | PostgreSQL | plain | client | on S3 |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         long postmaster = postmaster(database);
         for (int size : sizes) {
-            Load reads = new Load("GET", size, 1);
-            reads.prepare(ours.uri());
-            reads.prepare(plain.uri());
-            reads.prepare(onS3.uri());
-            for (String operation : List.of("GET", "PUT")) {
+            for (Subject subject : all) {
+                new Load("GET", size, 1).prepare(subject.uri());
+            }
+            for (String operation : operations) {
                 for (int count : clients) {
                     compare(new Load(operation, size, count), ours, plain, onS3, database, postmaster);
                 }
             }
         }
         System.out.printf(
-                "%nPeak memory: ours %d MiB, plain %d MiB, on S3 %d MiB. Medians of %d rounds of %d s; bodies of random bytes.%n",
+                "%nPeak memory: ours %d MiB, plain %d MiB%s. Medians of %d rounds of %d s; bodies of random bytes.%n",
                 ours.process().peakMebibytes(),
                 plain.process().peakMebibytes(),
-                onS3.process().peakMebibytes(),
+                onS3.isPresent()
+                        ? ", on S3 %d MiB".formatted(onS3.get().process().peakMebibytes())
+                        : "",
                 rounds,
                 seconds);
+    }
+
+    /** Until it is compiled: a server runs for weeks. */
+    private void warm(Subject subject) throws IOException, InterruptedException {
+        new Load("GET", SMALL, 1).prepare(subject.uri());
+        for (String operation : List.of("GET", "PUT")) {
+            new Load(operation, SMALL, WARMING_CLIENTS)
+                    .run(
+                            subject.uri(),
+                            Duration.ZERO,
+                            Duration.ofSeconds(warmUp).dividedBy(2));
+        }
+        subject.tidy().run();
     }
 
     private static void vacuum(EmbeddedPg.Database database) {
@@ -178,7 +243,12 @@ public final class ServerBench implements Runnable {
     }
 
     private void compare(
-            Load load, Subject ours, Subject plain, Subject onS3, EmbeddedPg.Database database, long postmaster)
+            Load load,
+            Subject ours,
+            Subject plain,
+            Optional<Subject> onS3,
+            EmbeddedPg.Database database,
+            long postmaster)
             throws IOException, SQLException, InterruptedException {
         Measured our = new Measured();
         Measured theirs = new Measured();
@@ -186,27 +256,25 @@ public final class ServerBench implements Runnable {
         List<Double> copies = new ArrayList<>();
         for (int round = 0; round < rounds; round++) {
             measure(load, ours, our, postmaster);
-            measure(load, plain, theirs, postmaster);
-            measure(load, onS3, external, postmaster);
-            if (load.operation().equals("GET")) {
+            if (beside.contains("plain")) {
+                measure(load, plain, theirs, postmaster);
+            }
+            if (onS3.isPresent()) {
+                measure(load, onS3.get(), external, postmaster);
+            }
+            if (load.operation().equals("GET") && beside.contains("COPY")) {
                 copies.add(copyBound(database, load));
             }
         }
         boolean isSmall = load.size() <= SMALL;
-        double ourRate =
-                isSmall ? our.median(Load.Result::requestsPerSecond) : our.median(Load.Result::bytesPerSecond) / 1e6;
-        double theirRate = isSmall
-                ? theirs.median(Load.Result::requestsPerSecond)
-                : theirs.median(Load.Result::bytesPerSecond) / 1e6;
-        double externalRate = isSmall
-                ? external.median(Load.Result::requestsPerSecond)
-                : external.median(Load.Result::bytesPerSecond) / 1e6;
+        double ourRate = rate(our, isSmall);
+        double theirRate = rate(theirs, isSmall);
         String unit = isSmall ? "/s" : " MB/s";
         double copy = copies.isEmpty()
                 ? Double.NaN
                 : Load.median(copies.stream().mapToDouble(Double::doubleValue).toArray());
         System.out.printf(
-                "| %s %s | %d | %.0f%s | %.0f%s | **%.2f** | %s | %s | %.1f | %.1f | %.2f | %.2f | %.0f%s |%n",
+                "| %s %s | %d | %.0f%s | %.0f%s | **%.2f** | %s | %s | %.1f | %.1f | %s | %s | %s | %s | %s | %s |%n",
                 load.operation(),
                 load.size() >= MEDIUM ? load.size() / MEDIUM + " MiB" : load.size() / 1024 + " KiB",
                 load.clients(),
@@ -219,19 +287,31 @@ public final class ServerBench implements Runnable {
                 Double.isNaN(copy) ? "" : "%.2f".formatted(our.median(Load.Result::bytesPerSecond) / copy),
                 our.median(Load.Result::p50),
                 our.median(Load.Result::p99),
-                our.serverCpu / (our.bytes / 1e9),
-                our.databaseCpu / (our.bytes / 1e9),
-                externalRate,
-                unit);
+                our.perGigabyte(our.serverCpu),
+                theirs.perGigabyte(theirs.serverCpu),
+                our.perGigabyte(our.databaseCpu),
+                theirs.perGigabyte(theirs.databaseCpu),
+                our.perGigabyte(our.clientCpu),
+                onS3.isPresent() ? "%.0f%s".formatted(rate(external, isSmall), unit) : "");
+    }
+
+    /** Small ones a second, or megabytes. */
+    private static double rate(Measured measured, boolean isSmall) {
+        return isSmall
+                ? measured.median(Load.Result::requestsPerSecond)
+                : measured.median(Load.Result::bytesPerSecond) / 1e6;
     }
 
     private void measure(Load load, Subject subject, Measured measured, long postmaster)
             throws IOException, InterruptedException {
         double server = subject.process().cpuSeconds();
         double database = ChildProcess.cpuSecondsOfFamily(postmaster);
+        long own = ProcessHandle.current().pid();
+        double client = ChildProcess.cpuSeconds(own);
         Load.Result result = load.run(subject.uri(), Duration.ofSeconds(1), Duration.ofSeconds(seconds));
         measured.serverCpu += subject.process().cpuSeconds() - server;
         measured.databaseCpu += ChildProcess.cpuSecondsOfFamily(postmaster) - database;
+        measured.clientCpu += ChildProcess.cpuSeconds(own) - client;
         // The second of warming up costs, too.
         measured.bytes += result.bytesPerSecond() * (seconds + 1);
         measured.rounds.add(result);
@@ -289,7 +369,7 @@ public final class ServerBench implements Runnable {
 
     /** The same schema by the program itself, without its server. */
     private void copySchema(EmbeddedPg.Database database) throws IOException, InterruptedException {
-        Subject briefly = server("schema", database, Map.of(), () -> {});
+        Subject briefly = server("schema", database, Map.of(), List.of(), () -> {});
         try {
             awaitSchema(database);
         } finally {
