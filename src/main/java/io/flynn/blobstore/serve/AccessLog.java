@@ -2,11 +2,13 @@ package io.flynn.blobstore.serve;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.util.JsonRecyclerPools;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.eclipse.jetty.server.Request;
@@ -18,18 +20,25 @@ import org.eclipse.jetty.server.Response;
  */
 final class AccessLog {
 
-    private static final JsonFactory JSON = new JsonFactory();
+    /** Buffers of each thread would be buffers of each request. */
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .recyclerPool(JsonRecyclerPools.newConcurrentDequePool())
+            .build();
 
     private final InstantSource clock;
-    private final Consumer<String> lines;
+    private final Optional<Consumer<String>> lines;
 
-    /** @param lines takes a line without blocking */
-    AccessLog(InstantSource clock, Consumer<String> lines) {
+    /** @param lines takes a line without blocking; empty = there is no log */
+    AccessLog(InstantSource clock, Optional<Consumer<String>> lines) {
         this.clock = clock;
         this.lines = lines;
     }
 
     void ended(RequestFacts facts, Request request, Response response) {
+        lines.ifPresent(log -> log.accept(line(facts, request, response)));
+    }
+
+    private String line(RequestFacts facts, Request request, Response response) {
         StringWriter line = new StringWriter();
         try (JsonGenerator json = JSON.createGenerator(line)) {
             json.writeStartObject();
@@ -52,6 +61,6 @@ final class AccessLog {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        lines.accept(line.toString());
+        return line.toString();
     }
 }

@@ -5,6 +5,7 @@ import io.flynn.blobstore.store.postgres.ServedCatalog;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
@@ -68,7 +69,8 @@ public final class BlobServer implements AutoCloseable {
                 new BlobRoutes(settings.redirects(), catalog, backends, health, metrics, limits.blobBytes()),
                 inFlight,
                 metrics,
-                new AccessLog(InstantSource.system(), settings.accessLog() ? accessLog : line -> {}));
+                new AccessLog(
+                        InstantSource.system(), settings.accessLog() ? Optional.of(accessLog) : Optional.empty()));
         jetty.setHandler(observed);
         jetty.setRequestLog(observed);
         ErrorHandler errors = new ErrorHandler();

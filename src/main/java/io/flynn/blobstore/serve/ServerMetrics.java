@@ -6,7 +6,9 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.eclipse.jetty.server.Request;
@@ -29,6 +31,13 @@ final class ServerMetrics {
     private final MeterRegistry registry;
     private final Set<String> backends;
 
+    /** To look them up by their names costs more than to count. */
+    private final Map<Labels, Meters> meters = new ConcurrentHashMap<>();
+
+    private record Labels(String method, String backend, int status) {}
+
+    private record Meters(Timer duration, Counter received, Counter sent) {}
+
     /** @param backends the names of those that can be used */
     ServerMetrics(MeterRegistry registry, Set<String> backends, InFlight inFlight) {
         this.registry = registry;
@@ -39,16 +48,25 @@ final class ServerMetrics {
     }
 
     void ended(RequestFacts facts, Request request, Response response) {
-        Tags which = Tags.of("method", method(request), "backend", backend(facts));
-        Timer.builder("blobstore.http.request.duration")
-                .description(
-                        "Requests, from their first byte to the last one of their answer; status 499: the client broke off")
-                .tags(which.and("status", Integer.toString(facts.status(response.getStatus()))))
-                .serviceLevelObjectives(BUCKETS)
-                .register(registry)
-                .record(System.nanoTime() - request.getBeginNanoTime(), TimeUnit.NANOSECONDS);
-        count("blobstore.http.received", "Bytes of requests' bodies", which, Request.getContentBytesRead(request));
-        count("blobstore.http.sent", "Bytes of answers' bodies", which, Response.getContentBytesWritten(response));
+        Meters those = meters.computeIfAbsent(
+                new Labels(method(request), backend(facts), facts.status(response.getStatus())), this::meters);
+        those.duration().record(System.nanoTime() - request.getBeginNanoTime(), TimeUnit.NANOSECONDS);
+        those.received().increment((double) Request.getContentBytesRead(request));
+        those.sent().increment((double) Response.getContentBytesWritten(response));
+    }
+
+    private Meters meters(Labels labels) {
+        Tags which = Tags.of(
+                "method", labels.method(), "backend", labels.backend(), "status", Integer.toString(labels.status()));
+        return new Meters(
+                Timer.builder("blobstore.http.request.duration")
+                        .description(
+                                "Requests, from their first byte to the last one of their answer; status 499: the client broke off")
+                        .tags(which)
+                        .serviceLevelObjectives(BUCKETS)
+                        .register(registry),
+                bytes("blobstore.http.received", "Bytes of requests' bodies", which),
+                bytes("blobstore.http.sent", "Bytes of answers' bodies", which));
     }
 
     /** @param backend whose failure it is */
@@ -60,13 +78,12 @@ final class ServerMetrics {
                 .increment();
     }
 
-    private void count(String name, String description, Tags which, long bytes) {
-        Counter.builder(name)
+    private Counter bytes(String name, String description, Tags which) {
+        return Counter.builder(name)
                 .description(description)
                 .baseUnit("bytes")
                 .tags(which)
-                .register(registry)
-                .increment((double) bytes);
+                .register(registry);
     }
 
     private static String method(Request request) {

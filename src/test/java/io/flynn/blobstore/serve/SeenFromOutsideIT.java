@@ -75,8 +75,8 @@ class SeenFromOutsideIT {
                             requests.formatted("none", "GET", 404) + "1",
                             requests.formatted("none", "DELETE", 200) + "1",
                             requests.formatted("none", "other", 405) + "2",
-                            "blobstore_http_received_bytes_total{backend=\"postgres\",method=\"PUT\"} 10.0",
-                            "blobstore_http_sent_bytes_total{backend=\"postgres\",method=\"GET\"} 5.0",
+                            "blobstore_http_received_bytes_total{backend=\"postgres\",method=\"PUT\",status=\"200\"} 10.0",
+                            "blobstore_http_sent_bytes_total{backend=\"postgres\",method=\"GET\",status=\"200\"} 5.0",
                             "blobstore_http_requests_in_flight 0.0",
                             "blobstore_failures_total{backend=\"unknown\",reason=\"BackendUnknown\"} 1.0")
                     .anyMatch(line -> line.startsWith("blobstore_http_request_duration_seconds_bucket{")
