@@ -147,25 +147,28 @@ public final class Database implements AutoCloseable {
      * @param patience how long to wait for each answer
      */
     <T> T inTransaction(String tried, Duration patience, Work<T> work) {
-        try (Connection connection = borrow(tried)) {
+        return with(tried, connection -> {
             waitFor(connection, patience);
-            connection.setAutoCommit(false);
-            T result;
-            try {
-                result = work.on(connection);
-            } catch (SQLException | RuntimeException e) {
-                rollback(connection, e);
-                throw e;
-            }
-            try {
-                connection.commit();
-            } catch (SQLException e) {
-                throw PgFailures.translateCommit(tried, e);
-            }
-            return result;
-        } catch (SQLException e) {
-            throw PgFailures.translate(tried, e);
+            return inTransaction(connection, tried, work);
+        });
+    }
+
+    /** The same on a connection that was borrowed already; left without autocommit. */
+    static <T> T inTransaction(Connection connection, String tried, Work<T> work) throws SQLException {
+        connection.setAutoCommit(false);
+        T result;
+        try {
+            result = work.on(connection);
+        } catch (SQLException | RuntimeException e) {
+            rollback(connection, e);
+            throw e;
         }
+        try {
+            connection.commit();
+        } catch (SQLException e) {
+            throw PgFailures.translateCommit(tried, e);
+        }
+        return result;
     }
 
     /**

@@ -38,8 +38,38 @@ record LargeObjectUpload(long oid, BlobContent content) {
      */
     static LargeObjectUpload of(Connection connection, InputStream body, Digest digest, int chunkBytes)
             throws SQLException {
-        byte[] chunk = new byte[chunkBytes];
-        int read = read(body, chunk);
+        return of(connection, start(body, chunkBytes), body, digest, chunkBytes);
+    }
+
+    /**
+     * The first bytes of {@code body}: all, if there are fewer than are {@link #isWhole asked for}. Most blobs are small, and
+     * memory for a whole chunk would be larger than those.
+     */
+    static byte[] start(InputStream body, int chunkBytes) {
+        try {
+            return body.readNBytes(startBytes(chunkBytes));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static boolean isWhole(byte[] start, int chunkBytes) {
+        return start.length < startBytes(chunkBytes);
+    }
+
+    private static int startBytes(int chunkBytes) {
+        return Math.min(LiveRows.SMALL_BYTES, chunkBytes);
+    }
+
+    /** The same of a body that {@link #start} was read of already. */
+    static LargeObjectUpload of(Connection connection, byte[] start, InputStream body, Digest digest, int chunkBytes)
+            throws SQLException {
+        if (isWhole(start, chunkBytes)) {
+            digest.update(ByteBuffer.wrap(start));
+            return new LargeObjectUpload(create(connection, start), digest.finish());
+        }
+        byte[] chunk = Arrays.copyOf(start, chunkBytes);
+        int read = start.length + read(body, chunk, start.length);
         digest.update(ByteBuffer.wrap(chunk, 0, read));
         long oid = create(connection, read < chunkBytes ? Arrays.copyOf(chunk, read) : chunk);
         if (read == chunkBytes) {
@@ -69,7 +99,7 @@ record LargeObjectUpload(long oid, BlobContent content) {
         byte[] free = new byte[chunk.length];
         CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
         try {
-            for (int read = read(body, filling); read > 0; read = read(body, filling)) {
+            for (int read = read(body, filling, 0); read > 0; read = read(body, filling, 0)) {
                 digest.update(ByteBuffer.wrap(filling, 0, read));
                 await(writing);
                 writing = write(object, filling, read);
@@ -118,9 +148,9 @@ record LargeObjectUpload(long oid, BlobContent content) {
         }
     }
 
-    private static int read(InputStream body, byte[] chunk) {
+    private static int read(InputStream body, byte[] chunk, int from) {
         try {
-            return body.readNBytes(chunk, 0, chunk.length);
+            return body.readNBytes(chunk, from, chunk.length - from);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

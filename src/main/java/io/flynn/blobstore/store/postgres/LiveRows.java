@@ -26,7 +26,9 @@ final class LiveRows {
     static final int TURNS_MAX = 50;
 
     /** An old server's overwrite holds its row for a whole upload: not worth a connection to wait longer for. */
-    private static final String WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '20s'";
+    static final String LOCK_TIMEOUT = "20s";
+
+    private static final String WAIT_FOR_LOCKS = "SET LOCAL lock_timeout = '" + LOCK_TIMEOUT + "'";
 
     private static final String FIND = """
             SELECT file_id, backend, file_oid, external_id, type, coalesce(size, -1), sha512, updated_at

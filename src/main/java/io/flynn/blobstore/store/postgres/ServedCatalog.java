@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -281,10 +282,21 @@ public final class ServedCatalog {
      * @throws NameRefused if the database can't hold the name
      */
     public BlobContent put(BlobName name, String type, Precondition precondition, InputStream body) throws IOException {
-        return unwrapping(() -> database.inTransaction("store a blob", connection -> {
-            LargeObjectUpload upload = LargeObjectUpload.of(connection, body, new Digest(), chunkBytes);
-            publish(connection, name, type, precondition, upload.oid(), upload.content());
-            return upload.content();
+        String tried = "store a blob";
+        return unwrapping(() -> database.with(tried, connection -> {
+            // Not before there is a connection: there are fewer of those than of clients.
+            byte[] start = LargeObjectUpload.start(body, chunkBytes);
+            if (Precondition.NONE.equals(precondition) && LargeObjectUpload.isWhole(start, chunkBytes)) {
+                BlobContent content = contentOf(start);
+                if (SmallUpload.isPublished(connection, tried, name, type, start, content)) {
+                    return content;
+                }
+            }
+            return Database.inTransaction(connection, tried, publishing -> {
+                LargeObjectUpload upload = LargeObjectUpload.of(publishing, start, body, new Digest(), chunkBytes);
+                publish(publishing, name, type, precondition, upload.oid(), upload.content());
+                return upload.content();
+            });
         }));
     }
 
@@ -451,6 +463,12 @@ public final class ServedCatalog {
                 return insert.executeUpdate() == 1;
             }
         });
+    }
+
+    private static BlobContent contentOf(byte[] bytes) {
+        Digest digest = new Digest();
+        digest.update(ByteBuffer.wrap(bytes));
+        return digest.finish();
     }
 
     private Digest digest(Connection connection, BlobVersion version, Digest digest) {
