@@ -71,8 +71,8 @@ final class ServerRole implements Callable<Integer> {
             return ExitCode.USAGE.value();
         }
         Database database =
-                new Database(postgres, APPLICATION_NAME, settings.databaseConnections(), settings.databaseWait());
-        Database statusDatabase = new Database(postgres, APPLICATION_NAME, 1, settings.databaseWait());
+                Database.ofServer(postgres, APPLICATION_NAME, settings.databaseConnections(), settings.databaseWait());
+        Database statusDatabase = Database.ofServer(postgres, APPLICATION_NAME, 1, settings.databaseWait());
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         observe(metrics, database);
         ServedCatalog catalog =

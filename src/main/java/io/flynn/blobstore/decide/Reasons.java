@@ -13,6 +13,7 @@ public final class Reasons {
         return switch (reason) {
             case DATABASE_UNREACHABLE,
                     DATABASE_BUSY,
+                    DATABASE_READ_ONLY,
                     ENDPOINT_UNREACHABLE,
                     STORE_BUSY,
                     ANOTHER_MIGRATION,
@@ -29,8 +30,10 @@ public final class Reasons {
     public static final String DATABASE_UNREACHABLE = "DatabaseUnreachable";
     /** The database refuses the login or a statement. */
     public static final String DATABASE_DENIED = "DatabaseDenied";
-    /** All connections are in use. */
+    /** All connections are in use, or others change what is to be changed. */
     public static final String DATABASE_BUSY = "DatabaseBusy";
+    /** The database takes no changes: it is a standby, or was set so. */
+    public static final String DATABASE_READ_ONLY = "DatabaseReadOnly";
     /** The database has no room left: disk or lock table. */
     public static final String DATABASE_FULL = "DatabaseFull";
     /** The tables are not those of the blobstore. */

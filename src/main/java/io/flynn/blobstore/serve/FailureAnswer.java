@@ -24,6 +24,7 @@ record FailureAnswer(int status, String message, String backend, String reason, 
     private static final Set<String> OF_THE_DATABASE = Set.of(
             Reasons.DATABASE_UNREACHABLE,
             Reasons.DATABASE_BUSY,
+            Reasons.DATABASE_READ_ONLY,
             Reasons.DATABASE_FULL,
             Reasons.DATABASE_DENIED,
             Reasons.SCHEMA_UNKNOWN,

@@ -31,8 +31,8 @@ public final class ObjectCollector implements AutoCloseable {
 
     private static final Duration ROUND = Duration.ofMinutes(1);
 
-    /** Rows are held while their objects are deleted: not for long. */
-    private static final int BATCH = 20;
+    /** Rows are held, in a transaction, while their objects are deleted: not for long. */
+    private static final int BATCH_MAX = 20;
 
     /** More than a few objects that can't be deleted: it is the store, or a right that is missing. */
     private static final int FAILURES_MAX = 3;
@@ -45,6 +45,7 @@ public final class ObjectCollector implements AutoCloseable {
     private final RetiredObjects retired;
     private final Map<String, ServedBucket> buckets;
     private final Duration age;
+    private final int batch;
     private final Duration pause;
     private final Map<String, Batch> batches = new HashMap<>();
     private final Map<String, LongAdder> deleted = new HashMap<>();
@@ -60,7 +61,8 @@ public final class ObjectCollector implements AutoCloseable {
         this.retired = retired;
         this.buckets = backends.buckets();
         this.age = age;
-        pause = Duration.ofSeconds(1).dividedBy(perSecond);
+        batch = Math.min(perSecond, BATCH_MAX);
+        pause = Duration.ofSeconds(1).multipliedBy(batch).dividedBy(perSecond);
         buckets.keySet().forEach(name -> {
             deleted.put(name, new LongAdder());
             failed.put(name, new LongAdder());
@@ -102,14 +104,14 @@ public final class ObjectCollector implements AutoCloseable {
         });
     }
 
-    private void collect(String backend, Batch batch) {
-        batch.failures = 0;
+    private void collect(String backend, Batch rows) {
+        rows.failures = 0;
         boolean isMore = true;
-        while (isMore && batch.failures < FAILURES_MAX && !isClosing()) {
-            isMore = retired.collect(backend, age, batch.last, BATCH, batch);
+        while (isMore && rows.failures < FAILURES_MAX && !isClosing()) {
+            isMore = retired.collect(backend, age, rows.last, batch, rows) && !isClosedWithin(pause);
         }
         if (!isMore) {
-            batch.last = LEAST;
+            rows.last = LEAST;
         }
     }
 
@@ -152,7 +154,7 @@ public final class ObjectCollector implements AutoCloseable {
                 }
                 gone.add(object);
                 Objects.requireNonNull(deleted.get(backend)).increment();
-                if (isClosedWithin(pause)) {
+                if (isClosing()) {
                     return gone;
                 }
             }

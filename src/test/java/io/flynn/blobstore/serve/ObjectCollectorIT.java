@@ -96,6 +96,26 @@ class ObjectCollectorIT {
     }
 
     @Test
+    void noTransactionRestsWhileObjectsGoSlowly() {
+        row("s3main", "now() - interval '1 hour'");
+        // The SDK's first request takes it a while.
+        round();
+        pg.execute("ALTER DATABASE " + pg.name() + " SET idle_in_transaction_session_timeout = '1s'");
+        for (int i = 0; i < 4; i++) {
+            row("s3main", "now() - interval '1 hour'");
+        }
+
+        try (Backends backends = backends();
+                Database limited = new Database(
+                        PgSettings.decode(pg.environment(EmbeddedPg.SUPERUSER)), "test", 1, Duration.ofSeconds(5));
+                ObjectCollector collector = new ObjectCollector(new RetiredObjects(limited), backends, AGE, 2)) {
+            collector.round();
+        }
+
+        assertThat(named()).isZero();
+    }
+
+    @Test
     void objectThatIsGoneAlreadyIsForgotten() {
         store.remove(BUCKET, row("s3main", "now() - interval '1 hour'"));
 

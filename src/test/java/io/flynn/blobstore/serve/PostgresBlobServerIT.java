@@ -7,10 +7,14 @@ import java.io.IOException;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -187,6 +191,37 @@ class PostgresBlobServerIT extends BlobServerContract {
         }
 
         assertThat(text(blobs().get("/a"))).isEqualTo("hello world");
+    }
+
+    /** Each has its source, and waits for the other's. */
+    @Test
+    void copiesInOppositeDirectionsAtOnceAreBothMade() throws Exception {
+        blobs().put("/a", "one");
+        blobs().put("/b", "other");
+
+        try (var threads = Executors.newVirtualThreadPerTaskExecutor();
+                Connection gate = database().connect();
+                Statement statement = gate.createStatement()) {
+            gate.setAutoCommit(false);
+            // New large objects wait.
+            statement.execute("LOCK TABLE pg_largeobject_metadata IN SHARE MODE");
+            Future<HttpResponse<byte[]>> there = threads.submit(() -> copy("/a", "/b"));
+            Future<HttpResponse<byte[]>> back = threads.submit(() -> copy("/b", "/a"));
+            Awaitility.await().atMost(PATIENCE).until(() -> waiting() == 2);
+            gate.commit();
+
+            assertThat(there.get().statusCode()).isEqualTo(200);
+            assertThat(back.get().statusCode()).isEqualTo(200);
+        }
+
+        assertThat(text(blobs().get("/a"))).isEqualTo(text(blobs().get("/b"))).isIn("one", "other");
+        assertThat(largeObjects()).isEqualTo(2);
+    }
+
+    private long waiting() {
+        return database()
+                .count("SELECT count(*) FROM pg_stat_activity"
+                        + " WHERE datname = current_database() AND wait_event_type = 'Lock'");
     }
 
     @Test

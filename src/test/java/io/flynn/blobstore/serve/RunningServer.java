@@ -43,8 +43,8 @@ public final class RunningServer implements AutoCloseable {
         variables.putIfAbsent("BLOBSTORE_DATABASE_WAIT", "500ms");
         ServerSettings settings = ServerSettings.decode(variables);
         PgSettings postgres = PgSettings.decode(variables);
-        database = new Database(postgres, "test", settings.databaseConnections(), settings.databaseWait());
-        statusDatabase = new Database(postgres, "test", 1, settings.databaseWait());
+        database = Database.ofServer(postgres, "test", settings.databaseConnections(), settings.databaseWait());
+        statusDatabase = Database.ofServer(postgres, "test", 1, settings.databaseWait());
         backends = new Backends(BackendEnvironment.decode(variables), new PartRoom(64 << 20, settings.spool()));
         database.observe(metrics);
         server = new BlobServer(

@@ -88,6 +88,7 @@ class StorageFaultsIT {
                     server.delete("/a"))) {
                 assertThat(refused.statusCode()).isEqualTo(503);
                 assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+                assertThat(text(refused)).contains("the database").contains("DatabaseReadOnly");
             }
             assertIsAlone(server, "old");
 
@@ -95,6 +96,52 @@ class StorageFaultsIT {
             assertThat(server.put("/a", "new").statusCode()).isEqualTo(200);
             assertThat(text(server.follow("/a"))).isEqualTo("new");
         }
+    }
+
+    @Test
+    void changeThatPostgresqlEndsForADeadlockIsMadeOnceMore() {
+        try (RunningServer server = RunningServer.ready(environment)) {
+            server.put("/a", "old");
+            deadlock("= 1");
+            assertThat(server.put("/b", "", "Blobstore-Copy-From", "/a").statusCode())
+                    .isEqualTo(200);
+            assertThat(text(server.get("/b"))).isEqualTo("old");
+            database.execute("ALTER SEQUENCE tries RESTART");
+            assertThat(server.delete("/b").statusCode()).isEqualTo(200);
+
+            assertThat(database.count("SELECT last_value FROM tries")).isEqualTo(2);
+            assertIsAlone(server, "old");
+        }
+    }
+
+    @Test
+    void deadlocksWithoutEndAreToldToComeAgain() {
+        try (RunningServer server = RunningServer.ready(environment)) {
+            server.put("/a", "old");
+            deadlock("> 0");
+
+            HttpResponse<byte[]> refused = server.put("/b", "", "Blobstore-Copy-From", "/a");
+
+            assertThat(refused.statusCode()).isEqualTo(503);
+            assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+            assertThat(text(refused)).contains("the database").contains("DatabaseBusy");
+            assertThat(database.count("SELECT last_value FROM tries")).isEqualTo(2);
+            assertIsAlone(server, "old");
+        }
+    }
+
+    /** Changes of rows end as the victims of deadlocks do, where the number of the try is this. */
+    private void deadlock(String tries) {
+        database.execute("CREATE SEQUENCE tries");
+        database.execute("""
+                CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    IF nextval('tries') %s THEN
+                        RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+                    END IF;
+                    RETURN NEW;
+                END $$""".formatted(tries));
+        database.execute("CREATE TRIGGER deadlock BEFORE INSERT OR UPDATE ON files FOR EACH ROW"
+                + " EXECUTE FUNCTION deadlock()");
     }
 
     /** For longer than the SDK waits for a byte. */

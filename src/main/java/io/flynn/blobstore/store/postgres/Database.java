@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -29,6 +30,22 @@ public final class Database implements AutoCloseable {
     private static final Duration SOCKET_TIMEOUT = Duration.ofSeconds(120);
 
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+
+    /**
+     * What a role or a database was given for the sake of other programs ({@code ALTER ROLE … SET}) would end streams, waits and
+     * sessions that have deadlines of their own here. PostgreSQL has the last of them from version 17 on.
+     */
+    private static final String OWN_DEADLINES = """
+            SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+                set_config('idle_session_timeout', '0', false),
+                CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+                THEN set_config('transaction_timeout', '0', false) END""";
+
+    /** Of a peer that has gone without a word, PostgreSQL then knows after two minutes, and not after those of its machine. */
+    private static final String OWN_DEADLINES_AND_RESTS = OWN_DEADLINES + """
+            , set_config('idle_in_transaction_session_timeout', '0', false),
+            set_config('tcp_keepalives_idle', '60', false), set_config('tcp_keepalives_interval', '10', false),
+            set_config('tcp_keepalives_count', '6', false)""";
 
     private final PgSettings settings;
     private final String applicationName;
@@ -53,6 +70,21 @@ public final class Database implements AutoCloseable {
 
     /** @param answer how long to wait for each answer, in whole seconds */
     Database(PgSettings settings, String applicationName, int connections, Duration wait, Duration answer) {
+        this(settings, applicationName, connections, wait, answer, OWN_DEADLINES);
+    }
+
+    /** The same for a server, whose transactions rest while a client or a store is waited for. */
+    public static Database ofServer(PgSettings settings, String applicationName, int connections, Duration wait) {
+        return new Database(settings, applicationName, connections, wait, SOCKET_TIMEOUT, OWN_DEADLINES_AND_RESTS);
+    }
+
+    private Database(
+            PgSettings settings,
+            String applicationName,
+            int connections,
+            Duration wait,
+            Duration answer,
+            String deadlines) {
         this.settings = settings;
         this.applicationName = applicationName;
         this.answer = answer;
@@ -68,6 +100,7 @@ public final class Database implements AutoCloseable {
         // others
         // are to have; if that one breaks meanwhile, none can be made any more.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
+        config.setConnectionInitSql(deadlines);
         config.setPoolName("blobstore");
         pool = new HikariDataSource(config);
     }
@@ -92,7 +125,15 @@ public final class Database implements AutoCloseable {
      */
     public <T> T with(String tried, Work<T> work) {
         try (Connection connection = borrow(tried)) {
-            return work.on(connection);
+            try {
+                return work.on(connection);
+            } catch (SQLException | StorageFailure e) {
+                if (PgFailures.isReadOnly(e)) {
+                    // Whoever takes changes now, after a failover, is found by a new connection.
+                    pool.evictConnection(connection);
+                }
+                throw e;
+            }
         } catch (SQLException e) {
             throw PgFailures.translate(tried, e);
         }
@@ -100,7 +141,8 @@ public final class Database implements AutoCloseable {
 
     /**
      * The same for work that may be done twice: if its connection breaks before anything was handed on, it is done once more on
-     * another. A database that can't be reached at all is not asked twice.
+     * another, and so it is if PostgreSQL ended it in favour of somebody else's. A database that can't be reached at all is not
+     * asked twice.
      *
      * @param patience how long to wait for each answer; one that doesn't come is a connection that is broken
      */
@@ -112,13 +154,16 @@ public final class Database implements AutoCloseable {
                 waitFor(connection, patience);
                 return work.on(connection, () -> canRepeat.set(false));
             });
-        } catch (StorageFailure.Unreachable e) {
-            if (!canRepeat.get()) {
+        } catch (StorageFailure e) {
+            boolean isBroken = e instanceof StorageFailure.Unreachable;
+            if (!canRepeat.get() || !(isBroken || PgFailures.isVictim(e))) {
                 throw e;
             }
-            // What broke one connection has most often broken all of them.
-            pool.getHikariPoolMXBean().softEvictConnections();
-            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more on another connection");
+            if (isBroken) {
+                // What broke one connection has most often broken all of them.
+                pool.getHikariPoolMXBean().softEvictConnections();
+            }
+            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more");
             return with(tried, connection -> {
                 waitFor(connection, patience);
                 return work.on(connection, () -> {});
@@ -172,11 +217,34 @@ public final class Database implements AutoCloseable {
     }
 
     /**
+     * The same for work that may be done twice: it is done once more if PostgreSQL ended it in favour of another transaction, which
+     * waited for it as it did for that one.
+     */
+    <T> T repeatableInTransaction(String tried, Work<T> work) {
+        try {
+            return inTransaction(tried, work);
+        } catch (StorageFailure e) {
+            if (!PgFailures.isVictim(e)) {
+                throw e;
+            }
+            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more");
+            return inTransaction(tried, work);
+        }
+    }
+
+    /**
      * A connection beside the pool, the caller's to close: for what lives as long as a session does, such as advisory locks.
      */
     public Connection session(String tried) {
         try {
-            return DriverManager.getConnection(url(settings), properties());
+            Connection session = DriverManager.getConnection(url(settings), properties());
+            try (Statement statement = session.createStatement()) {
+                statement.execute(OWN_DEADLINES);
+                return session;
+            } catch (SQLException e) {
+                session.close();
+                throw e;
+            }
         } catch (SQLException e) {
             throw PgFailures.translate(tried, e);
         }

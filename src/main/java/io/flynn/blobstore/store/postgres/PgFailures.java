@@ -3,6 +3,7 @@ package io.flynn.blobstore.store.postgres;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.sql.SQLException;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -13,12 +14,20 @@ import org.jspecify.annotations.Nullable;
  */
 final class PgFailures {
 
-    /**
-     * 53300 too many connections, 55P03 lock not available, 40001 serialization, 40P01 deadlock, 25006 read-only, 57014
-     * statement canceled, 25P03 and 25P04 a transaction that was idle, or open, for longer than the server allows.
-     */
-    private static final Set<String> BUSY =
-            Set.of("53300", "55P03", "40001", "40P01", "25006", "57014", "25P03", "25P04");
+    /** 40001 serialization, 40P01 deadlock: another transaction was given the way. */
+    private static final Set<String> VICTIM = Set.of("40001", "40P01");
+
+    /** 53300 too many connections, 57014 statement canceled. */
+    private static final Set<String> BUSY = Set.of("53300", "57014");
+
+    /** Lock not available. */
+    private static final String LOCKED = "55P03";
+
+    /** Read-only transaction, as all of a standby's are. */
+    private static final String READ_ONLY = "25006";
+
+    /** A transaction that was idle, or open, for longer than the server allows: its connection is closed. */
+    private static final Set<String> RESTED = Set.of("25P03", "25P04");
 
     /** 53100 disk full, 53200 out of (shared) memory, as when too many locks are taken. */
     private static final Set<String> FULL = Set.of("53100", "53200");
@@ -29,12 +38,12 @@ final class PgFailures {
      * @param tried what was tried, on what, in words that complete "could not …"
      */
     static StorageFailure translate(String tried, SQLException e) {
-        String state = e.getSQLState() == null ? "" : e.getSQLState();
+        String state = stateOf(e);
         String message = "could not " + tried + ": " + oneLine(e.getMessage())
                 + (state.isEmpty() ? "" : " (" + state + ")") + toCheck(state);
-        if (BUSY.contains(state)) {
-            return new StorageFailure.Busy(
-                    state.equals("55P03") ? Reasons.LOCK_TIMEOUT : Reasons.DATABASE_UNREACHABLE, message, e);
+        Optional<String> busy = whyBusy(state);
+        if (busy.isPresent()) {
+            return new StorageFailure.Busy(busy.get(), message, e);
         }
         if (FULL.contains(state)) {
             return new StorageFailure.Full(Reasons.DATABASE_FULL, message, e);
@@ -55,12 +64,45 @@ final class PgFailures {
         return new StorageFailure.Denied(Reasons.DATABASE_DENIED, message, e);
     }
 
-    /** Where what is wrong was said, if it is the way to the database. */
+    /** Why it isn't done now and may be later. */
+    private static Optional<String> whyBusy(String state) {
+        if (BUSY.contains(state) || VICTIM.contains(state)) {
+            return Optional.of(Reasons.DATABASE_BUSY);
+        }
+        if (RESTED.contains(state)) {
+            return Optional.of(Reasons.DATABASE_UNREACHABLE);
+        }
+        return switch (state) {
+            case LOCKED -> Optional.of(Reasons.LOCK_TIMEOUT);
+            case READ_ONLY -> Optional.of(Reasons.DATABASE_READ_ONLY);
+            default -> Optional.empty();
+        };
+    }
+
+    /** Whether PostgreSQL has undone it for another transaction's sake: the same once more is as good as the first time. */
+    static boolean isVictim(StorageFailure failure) {
+        return failure.getCause() instanceof SQLException e && VICTIM.contains(stateOf(e));
+    }
+
+    /** Whether the session takes no changes, translated or not. */
+    static boolean isReadOnly(Exception e) {
+        return e instanceof StorageFailure failure
+                ? failure.reason().equals(Reasons.DATABASE_READ_ONLY)
+                : e instanceof SQLException thrown && READ_ONLY.equals(thrown.getSQLState());
+    }
+
+    private static String stateOf(SQLException e) {
+        return e.getSQLState() == null ? "" : e.getSQLState();
+    }
+
+    /** What to look at, where it is the way to the database. */
     private static String toCheck(String state) {
         return switch (state) {
             case "08001" -> "; check PGHOST and PGPORT";
             case "28P01", "28000" -> "; check PGUSER and PGPASSWORD";
             case "3D000" -> "; check PGDATABASE";
+            case "53300" -> "; raise max_connections, or let fewer connect";
+            case READ_ONLY -> "; PGHOST must name the primary, and neither database nor role be set to read only";
             default -> "";
         };
     }

@@ -318,7 +318,7 @@ public final class ServedCatalog {
      * @throws NameRefused if the database can't hold the target's name
      */
     public boolean copy(BlobName source, BlobName target, Precondition precondition) {
-        return database.inTransaction("copy a blob", connection -> {
+        return database.repeatableInTransaction("copy a blob", connection -> {
             Optional<BlobVersion> shared = LiveRows.share(connection, source).filter(BlobVersion::isInPostgres);
             if (shared.isPresent()) {
                 BlobVersion version = shared.get();

@@ -138,7 +138,7 @@ public final class Space {
         } finally {
             connection.setNetworkTimeout(Runnable::run, socketTimeout);
             try (Statement statement = connection.createStatement()) {
-                statement.execute("RESET lock_timeout");
+                statement.execute("SET lock_timeout = 0");
             }
         }
     }

@@ -1,22 +1,28 @@
 package io.flynn.blobstore.store.postgres;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobFilter;
+import io.flynn.blobstore.blob.BlobName;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.store.Pauses;
+import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.StatementLink;
+import java.io.InputStream;
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -128,7 +134,33 @@ class DatabaseIT {
                                 .isTrue());
     }
 
-    private static boolean sleep(Connection connection) throws java.sql.SQLException {
+    /** After a failover, what was the primary may be a standby: a new connection finds the one that is now. */
+    @Test
+    void connectionThatOnlyReadsIsNotUsedAgain() {
+        List<ThrowingCallable> changes = List.of(
+                () -> database.inTransaction("change", connection -> execute(connection, "DELETE FROM files")),
+                () -> new ServedCatalog(database)
+                        .put(new BlobName("/a"), "", Precondition.NONE, InputStream.nullInputStream()));
+        for (ThrowingCallable change : changes) {
+            database.with(
+                    "make it read only",
+                    connection -> execute(connection, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"));
+
+            assertThatThrownBy(change)
+                    .isInstanceOfSatisfying(
+                            StorageFailure.Busy.class,
+                            failure -> assertThat(failure.reason()).isEqualTo("DatabaseReadOnly"));
+            assertThatCode(change).doesNotThrowAnyException();
+        }
+    }
+
+    private static boolean execute(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            return statement.execute(sql);
+        }
+    }
+
+    private static boolean sleep(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             return statement.execute("SELECT pg_sleep(2)");
         }
