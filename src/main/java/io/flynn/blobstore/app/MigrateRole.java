@@ -167,7 +167,12 @@ final class MigrateRole implements Callable<Integer> {
             StageReport verified = run(Stage.VERIFY, concurrency + WorkerRole.CONNECTIONS_BESIDE, worker -> {
                 StageContext context = worker.context();
                 return receipt.writtenAfter(
-                        new VerifyRun(context, route, worker.stores(route, concurrency), concurrency),
+                        new VerifyRun(
+                                context,
+                                route,
+                                worker.stores(route, concurrency),
+                                concurrency,
+                                worker.note(route, context)),
                         context,
                         route,
                         worker.places(route));

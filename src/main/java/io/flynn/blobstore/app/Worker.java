@@ -22,12 +22,14 @@ import io.flynn.blobstore.move.Stores;
 import io.flynn.blobstore.serve.ServerSettings;
 import io.flynn.blobstore.store.BlobStore;
 import io.flynn.blobstore.store.BucketOwnership;
+import io.flynn.blobstore.store.Note;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.MigrationFence;
 import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.S3Clients;
+import io.flynn.blobstore.store.s3.S3Note;
 import io.flynn.blobstore.store.s3.S3OrphanStore;
 import java.io.Console;
 import java.io.IOException;
@@ -181,6 +183,14 @@ final class Worker {
     /** Small blobs are on their way by the dozen for each large one; each large one may be read back beside. */
     private static int connections(int concurrency) {
         return Math.max(2 * concurrency, Math.min(concurrency * Traffic.SHARES, STORE_CONNECTIONS_MAX));
+    }
+
+    /** Where a verification leaves word for the next one: beside the blobs at the target, or at the source if that is the database. */
+    Optional<Note> note(Route route, StageContext context) {
+        return externalEnds(route).stream()
+                .reduce((source, target) -> target)
+                .map(this::backend)
+                .map(backend -> new S3Note(backend, ownership(backend, context.database(), "")));
     }
 
     /** What the stores at both ends are called. */

@@ -343,7 +343,11 @@ final class WorkerRole {
                         StageContext context = worker.context();
                         return receipt.writtenAfter(
                                 new VerifyRun(
-                                        context, asked, worker.stores(asked, blobs.concurrency), blobs.concurrency),
+                                        context,
+                                        asked,
+                                        worker.stores(asked, blobs.concurrency),
+                                        blobs.concurrency,
+                                        worker.note(asked, context)),
                                 context,
                                 asked,
                                 worker.places(asked));

@@ -61,7 +61,8 @@ final class ProofDigest {
         return digest.finish().sha512();
     }
 
-    private static ByteBuffer entry(BlobRow row) {
+    /** What the digest is over, of one row. */
+    static ByteBuffer entry(BlobRow row) {
         return ByteBuffer.allocate(ENTRY_BYTES)
                 .putLong(row.id().getMostSignificantBits())
                 .putLong(row.id().getLeastSignificantBits())

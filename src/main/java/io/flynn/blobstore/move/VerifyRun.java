@@ -7,10 +7,13 @@ import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
+import io.flynn.blobstore.store.Note;
 import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveCatalog.Count;
 import io.flynn.blobstore.store.postgres.OlderTransactions;
 import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -42,9 +45,24 @@ public final class VerifyRun implements StageRun {
     private final AtomicLong provenBytes = new AtomicLong();
     private final AtomicLong putBack = new AtomicLong();
     private final AtomicLong busy = new AtomicLong();
+    private final ProvenSegments segments;
+    private long provenBefore;
 
-    /** @param concurrency blobs read at once */
-    public VerifyRun(StageContext context, Route route, Stores stores, int concurrency) {
+    /**
+     * @param concurrency blobs read at once
+     * @param note where it is noted what is proven already, for the next verification if this one is interrupted
+     */
+    public VerifyRun(StageContext context, Route route, Stores stores, int concurrency, Optional<Note> note) {
+        this(context, route, stores, concurrency, note, InstantSource.system());
+    }
+
+    VerifyRun(
+            StageContext context,
+            Route route,
+            Stores stores,
+            int concurrency,
+            Optional<Note> note,
+            InstantSource clock) {
         this.context = context;
         this.route = route;
         this.concurrency = concurrency;
@@ -54,6 +72,7 @@ public final class VerifyRun implements StageRun {
         settler = new Settler(context, route, stores);
         failures = new Failures(0, context.progress());
         patience = new Patience(PATIENCE, context.stop());
+        segments = new ProvenSegments(note, route, clock);
     }
 
     @Override
@@ -79,10 +98,26 @@ public final class VerifyRun implements StageRun {
         provenBlobs.set(0);
         provenBytes.set(0);
         busy.set(0);
+        provenBefore = 0;
         ProofDigest proofs = new ProofDigest();
         Count inScope = catalog.count(route.to(), route.filter());
         context.progress().restart(inScope.blobs(), inScope.bytes());
+        try {
+            verify(proofs);
+        } finally {
+            segments.note();
+        }
+        StageReport report =
+                report(context.stop().isRequested() ? "" : proofs.finish().toString());
+        if (!context.stop().isRequested()) {
+            segments.forget();
+        }
+        return report;
+    }
+
+    private void verify(ProofDigest proofs) {
         try (InFlight blobs = new InFlight(concurrency)) {
+            List<BlobRow> gathered = new ArrayList<>();
             Optional<UUID> after = Optional.empty();
             List<BlobRow> page;
             do {
@@ -90,22 +125,56 @@ public final class VerifyRun implements StageRun {
                 page = new Patience(PATIENCE, context.stop())
                         .retrying(() -> catalog.page(route.to(), route.filter(), last, PAGE));
                 for (BlobRow row : page) {
-                    long place = proofs.place(blobs::hasFailed);
-                    blobs.submit(() -> verify(row, proofs, place));
+                    if (!gathered.isEmpty()
+                            && Segment.indexOf(gathered.getLast().id()) != Segment.indexOf(row.id())) {
+                        verify(new Segment(gathered), proofs, blobs);
+                        gathered.clear();
+                    }
+                    gathered.add(row);
                 }
                 after = page.isEmpty() ? after : Optional.of(page.getLast().id());
-            } while (page.size() == PAGE && !context.stop().isRequested() && !blobs.hasFailed());
+            } while (page.size() == PAGE && !isOver(blobs));
+            if (!gathered.isEmpty() && !isOver(blobs)) {
+                verify(new Segment(gathered), proofs, blobs);
+            }
         }
-        return report(context.stop().isRequested() ? "" : proofs.finish().toString());
     }
 
-    private void verify(BlobRow row, ProofDigest proofs, long place) {
+    private boolean isOver(InFlight blobs) {
+        return context.stop().isRequested() || blobs.hasFailed();
+    }
+
+    private void verify(Segment segment, ProofDigest proofs, InFlight blobs) {
+        boolean isProvenBefore = segments.has(segment);
+        for (BlobRow row : segment.rows()) {
+            segments.noteFromTimeToTime();
+            long place = proofs.place(blobs::hasFailed);
+            if (isProvenBefore) {
+                proven(row);
+                provenBefore++;
+                context.progress().done(1, row.size());
+                proofs.ended(place, Optional.of(row));
+            } else {
+                blobs.submit(() -> verify(row, segment, proofs, place));
+            }
+        }
+    }
+
+    private void verify(BlobRow row, Segment segment, ProofDigest proofs, long place) {
         boolean isProven = false;
         try {
             isProven = !context.stop().isRequested() && verify(row);
         } finally {
             proofs.ended(place, isProven ? Optional.of(row) : Optional.empty());
         }
+        if (segment.isProvenWith(isProven)) {
+            segments.add(segment);
+        }
+    }
+
+    private void proven(BlobRow row) {
+        provenBlobs.incrementAndGet();
+        provenBytes.addAndGet(row.size());
     }
 
     private boolean verify(BlobRow row) {
@@ -114,8 +183,7 @@ public final class VerifyRun implements StageRun {
         // One outage must not cost the proofs of hours: each blob is waited for by itself.
         switch (new Patience(PATIENCE, context.stop()).retrying(() -> settler.settle(row))) {
             case PROVEN -> {
-                provenBlobs.incrementAndGet();
-                provenBytes.addAndGet(row.size());
+                proven(row);
                 patience.progressed();
                 isProven = true;
             }
@@ -163,9 +231,15 @@ public final class VerifyRun implements StageRun {
         return ended(
                 ExitCode.DONE,
                 Reasons.DONE,
-                "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), route.to()),
+                "all %d blobs at %s are what their rows say".formatted(provenBlobs.get(), route.to()) + resumed(),
                 digest,
                 figures);
+    }
+
+    private String resumed() {
+        return provenBefore == 0
+                ? ""
+                : "; %d of them were proven before an interruption, since %s".formatted(provenBefore, segments.begun());
     }
 
     private Count left() {

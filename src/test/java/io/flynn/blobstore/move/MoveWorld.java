@@ -164,7 +164,7 @@ final class MoveWorld implements AutoCloseable {
     }
 
     StageReport verify(Route route) {
-        return new VerifyRun(context(Stage.VERIFY), route, stores(), 4).run();
+        return new VerifyRun(context(Stage.VERIFY), route, stores(), 4, Optional.empty()).run();
     }
 
     /** @param age what blobs left at {@link #S3MAIN} is not deleted before */
@@ -211,7 +211,8 @@ final class MoveWorld implements AutoCloseable {
     }
 
     StageReport verify(BlobStore store) {
-        return new VerifyRun(context(Stage.VERIFY), TO_S3, new Stores(Map.of(S3MAIN, store)), 4).run();
+        return new VerifyRun(context(Stage.VERIFY), TO_S3, new Stores(Map.of(S3MAIN, store)), 4, Optional.empty())
+                .run();
     }
 
     StageReport clean() {

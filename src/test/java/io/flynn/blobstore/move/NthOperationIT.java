@@ -375,7 +375,7 @@ class NthOperationIT {
                             new PlanRun.Order(route, route.to(), "bucket", false, true, VacuumMode.AUTO),
                             stores);
                 case COPY -> new CopyRun(context, route, stores, 2, 2);
-                case VERIFY -> new VerifyRun(context, route, stores, 2);
+                case VERIFY -> new VerifyRun(context, route, stores, 2, Optional.empty());
                 case CLEAN ->
                     new CleanRun(
                             context,

@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
@@ -18,6 +19,9 @@ import software.amazon.awssdk.services.s3.model.MultipartUpload;
 
 /** The listing of one backend's bucket. Thread-safe, its iterators not. */
 public final class S3BucketListing implements BucketListing, AutoCloseable {
+
+    /** Objects that are nobody's blob, and no stranger's either. */
+    private static final Set<String> OWN = Set.of(S3BucketOwnership.KEY, S3Note.KEY);
 
     /** One for each of its lists. */
     private static final int CONNECTIONS = 2;
@@ -40,7 +44,7 @@ public final class S3BucketListing implements BucketListing, AutoCloseable {
                         client.listObjectsV2(r -> r.bucket(bucket)
                                 .continuationToken(last == null ? null : last.nextContinuationToken()))),
                 page -> page.contents().stream()
-                        .filter(object -> !object.key().equals(S3BucketOwnership.KEY))
+                        .filter(object -> !OWN.contains(object.key()))
                         .map(object -> new StoredObject(object.key(), object.size()))
                         .toList(),
                 page -> Boolean.TRUE.equals(page.isTruncated()));

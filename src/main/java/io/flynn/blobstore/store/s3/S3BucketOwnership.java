@@ -7,16 +7,10 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.BucketOwnership;
 import io.flynn.blobstore.store.StorageFailure;
 import java.net.HttpURLConnection;
-import java.nio.charset.StandardCharsets;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
-import software.amazon.awssdk.core.ResponseBytes;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
-import software.amazon.awssdk.core.async.AsyncResponseTransformer;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
-import software.amazon.awssdk.services.s3.model.GetObjectResponse;
 import software.amazon.awssdk.services.s3.model.PutObjectRequest;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 
@@ -31,12 +25,9 @@ public final class S3BucketOwnership implements BucketOwnership {
                     + " clones of that installation\nknow that the bucket isn't theirs.\n";
 
     /** Longer than any mark, and less than would fill memory if it is something else. */
-    private static final String FIRST_BYTES = "bytes=0-2047";
+    private static final int FIRST_BYTES = 2048;
 
     private static final int CONNECTIONS = 1;
-
-    /** RFC 9110, section 15.5.17: of an empty object there are no first bytes. */
-    private static final int RANGE_NOT_SATISFIABLE = 416;
 
     private final BackendSettings backend;
     private final String bucket;
@@ -110,22 +101,13 @@ public final class S3BucketOwnership implements BucketOwnership {
     }
 
     private Optional<Mark> read(S3AsyncClient s3) {
-        try {
-            ResponseBytes<GetObjectResponse> object = await(s3.getObject(
-                    r -> r.bucket(bucket).key(KEY).range(FIRST_BYTES), AsyncResponseTransformer.toBytes()));
-            String text = new String(object.asByteArrayUnsafe(), StandardCharsets.UTF_8);
-            return Optional.of(new Mark(
-                    text.lines().findFirst().orElse(""), object.response().eTag()));
-        } catch (S3Exception e) {
-            if (e.statusCode() == RANGE_NOT_SATISFIABLE) {
-                return Optional.of(new Mark("", ""));
-            }
-            StorageFailure failure = S3Failures.translate("read object " + KEY + " in " + place, e);
-            if (failure.reason().equals(Reasons.OBJECT_MISSING)) {
-                return Optional.empty();
-            }
-            throw failure;
-        }
+        return object(s3)
+                .read(FIRST_BYTES)
+                .map(object -> new Mark(object.text().lines().findFirst().orElse(""), object.etag()));
+    }
+
+    private SmallObject object(S3AsyncClient s3) {
+        return new SmallObject(s3, bucket, KEY, place);
     }
 
     /** Only if the mark is still as it was read, where the store knows how to; who was faster is found out by reading it again. */
@@ -144,7 +126,7 @@ public final class S3BucketOwnership implements BucketOwnership {
             switch (e.statusCode()) {
                 case HttpURLConnection.HTTP_PRECON_FAILED, HttpURLConnection.HTTP_CONFLICT -> {}
                 case HttpURLConnection.HTTP_NOT_IMPLEMENTED -> putPlain(s3, plain, own);
-                default -> throw failedWrite(e);
+                default -> throw object(s3).failed("store", e);
             }
         }
     }
@@ -153,27 +135,11 @@ public final class S3BucketOwnership implements BucketOwnership {
         try {
             put(s3, request, own);
         } catch (S3Exception e) {
-            throw failedWrite(e);
+            throw object(s3).failed("store", e);
         }
-    }
-
-    private StorageFailure failedWrite(S3Exception e) {
-        return S3Failures.translate("store object " + KEY + " in " + place, e);
     }
 
     private void put(S3AsyncClient s3, PutObjectRequest request, Installation own) {
-        await(s3.putObject(request, AsyncRequestBody.fromString(own + "\n" + FOR_PEOPLE)));
-    }
-
-    /** @throws S3Exception what the store answered */
-    private <T> T await(CompletableFuture<T> call) {
-        try {
-            return call.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof S3Exception answer) {
-                throw answer;
-            }
-            throw S3Failures.translate("look whose " + place + " is", e);
-        }
+        object(s3).await(s3.putObject(request, AsyncRequestBody.fromString(own + "\n" + FOR_PEOPLE)));
     }
 }

@@ -123,6 +123,38 @@ abstract class BucketOwnershipContract {
     }
 
     @Test
+    void noteIsReadAsItWasWrittenAndIsNobodysObject() {
+        S3Note note = new S3Note(settings(), owner(HERE));
+        assertThat(note.read()).isEmpty();
+        note.erase();
+
+        note.write("one\n");
+        note.write("two\n".repeat(40_000));
+
+        assertThat(note.read()).hasValue("two\n".repeat(40_000));
+        try (S3BucketListing listing = new S3BucketListing(settings())) {
+            assertThat(listing.objects()).toIterable().isEmpty();
+        }
+        note.erase();
+        assertThat(note.read()).isEmpty();
+    }
+
+    @Test
+    void notesOfAnotherInstallationAreNotTouched() {
+        new S3Note(settings(), owner(THERE)).write("theirs");
+        owner(THERE).claim();
+        S3Note note = new S3Note(settings(), owner(HERE));
+
+        assertForeign(note::read);
+        assertForeign(() -> note.write("ours"));
+        assertForeign(note::erase);
+
+        S3Note theirs = new S3Note(settings(), owner(THERE));
+        assertThat(theirs.read()).hasValue("theirs");
+        theirs.erase();
+    }
+
+    @Test
     void databaseThatCantSayWhichInstallationThisIsIsAFailureAndNothingIsMarked() {
         BucketOwnership unknown = new S3BucketOwnership(
                 settings(),
