@@ -31,9 +31,16 @@ final class ServerHelp implements IModelTransformer {
             new Line(
                     "BACKEND_<NAME>",
                     "",
-                    "an external backend, e.g. BACKEND_S3MAIN: \"backend=s3 region=… bucket=… access_key_id=…"
-                            + " secret_access_key=…\""),
-            new Line("BACKEND_<NAME>_<KEY>", "", "one key of it, whatever characters its value has"),
+                    "an external backend, its name of letters and digits, in tokens key=value with spaces between: e.g."
+                            + " BACKEND_S3MAIN is backend=s3 region=… bucket=… access_key_id=… secret_access_key=…; instead of the"
+                            + " two keys ec2_role=true takes those of the machine's role. Nothing quotes: quotation marks are part"
+                            + " of a value, and a space ends it"),
+            new Line(
+                    "BACKEND_<NAME>_<KEY>",
+                    "",
+                    "one key of a backend that BACKEND_<NAME> describes, e.g. BACKEND_S3MAIN_SECRET_ACCESS_KEY, and wins over its"
+                            + " token there. The value is taken whole: \"=\" and quotation marks are part of it; with a space, a"
+                            + " newline or another control character in it the backend isn't used"),
             new Line("DEFAULT_BACKEND", "postgres", "where new blobs go"),
             new Line("BLOBSTORE_LOG_LEVEL", "INFO", "of the log on standard error: DEBUG, INFO, WARN, ERROR"));
 

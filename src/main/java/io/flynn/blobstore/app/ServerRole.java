@@ -65,7 +65,8 @@ final class ServerRole implements Callable<Integer> {
                     .forEach(problem ->
                             LOG.atError().addKeyValue("problem", problem).log("a backend can't be used"));
             settings.spool().filter(directory -> !Files.isWritable(directory)).ifPresent(ServerRole::warnOfSpool);
-            backends = new Backends(configured, new PartRoom(transfersBytes(), settings.spool()));
+            backends = new Backends(
+                    configured, settings.storeConnections(), new PartRoom(transfersBytes(), settings.spool()));
         } catch (InvalidSettingException e) {
             LOG.error(e.getMessage());
             return ExitCode.USAGE.value();

@@ -15,8 +15,8 @@ import java.util.regex.Pattern;
  * The only encoder and the only decoder of {@code BACKEND_*} and {@code DEFAULT_BACKEND}: the operator writes with it, server
  * and worker read with it. {@code decode(encode(x))} is {@code x}. Accepts what the old program wrote.
  *
- * <p>{@code BACKEND_<NAME>} holds tokens {@code key=value} split at single spaces; {@code BACKEND_<NAME>_<KEY>} sets one key,
- * whatever characters its value holds, and wins over the token.
+ * <p>{@code BACKEND_<NAME>} holds tokens {@code key=value} split at single spaces; {@code BACKEND_<NAME>_<KEY>} sets one key
+ * and wins over the token; its value is not split, and spaces in it are named instead of making other keys.
  *
  * @param backends those that can be used, by name
  * @param rejected those that can't, by name, and why: one wrong backend must not take the others down
@@ -68,6 +68,9 @@ public record BackendEnvironment(
                 if (backend.pathStyle()) {
                     settings.append(" path_style=true");
                 }
+                if (backend.ec2Role()) {
+                    settings.append(" ec2_role=true");
+                }
             }
             case MINIO -> {
                 URI endpoint = backend.endpoint().orElseThrow();
@@ -84,9 +87,11 @@ public record BackendEnvironment(
         return new Encoded(
                 backend.name().variable(),
                 settings.toString(),
-                Map.of(
-                        accessKeyIdVariable(backend.name()), backend.accessKeyId(),
-                        secretAccessKeyVariable(backend.name()), backend.secretAccessKey()));
+                backend.ec2Role()
+                        ? Map.of()
+                        : Map.of(
+                                accessKeyIdVariable(backend.name()), backend.accessKeyId(),
+                                secretAccessKeyVariable(backend.name()), backend.secretAccessKey()));
     }
 
     /**
@@ -157,8 +162,10 @@ public record BackendEnvironment(
 
     private static BackendSettings settings(BackendName name, Map<String, String> keys) {
         String kind = keys.getOrDefault("backend", "");
-        Secret accessKeyId = new Secret(keys.getOrDefault("access_key_id", ""));
-        Secret secretAccessKey = new Secret(keys.getOrDefault("secret_access_key", ""));
+        boolean ec2Role = kind.equals("s3") && flag(keys, "ec2_role");
+        // As the old program has it: a role makes it look at no key.
+        Secret accessKeyId = new Secret(ec2Role ? "" : keys.getOrDefault("access_key_id", ""));
+        Secret secretAccessKey = new Secret(ec2Role ? "" : keys.getOrDefault("secret_access_key", ""));
         String bucket = keys.getOrDefault("bucket", "");
         return switch (kind) {
             case "s3" ->
@@ -172,7 +179,8 @@ public record BackendEnvironment(
                                 .map(BackendEnvironment::endpoint),
                         flag(keys, "path_style"),
                         accessKeyId,
-                        secretAccessKey);
+                        secretAccessKey,
+                        ec2Role);
             case "minio" ->
                 new BackendSettings(
                         name,
@@ -186,6 +194,11 @@ public record BackendEnvironment(
                         accessKeyId,
                         secretAccessKey);
             case "" -> throw new InvalidSettingException("backend", "is missing; write backend=s3 or backend=minio");
+            case "gcs", "azure" ->
+                throw new InvalidSettingException(
+                        "backend",
+                        "is \"%s\", which the old program knew and this one does not: move its blobs to s3 or minio first"
+                                .formatted(kind));
             default ->
                 throw new InvalidSettingException(
                         "backend", "is \"%s\", which is not supported; use s3 or minio".formatted(kind));

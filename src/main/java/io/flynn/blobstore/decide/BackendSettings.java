@@ -13,6 +13,7 @@ import java.util.Optional;
  * @param region empty only for {@code minio}, which then signs for {@code us-east-1}
  * @param endpoint scheme, host and port; empty = AWS, by the region
  * @param pathStyle bucket in the path instead of the host name
+ * @param ec2Role the key is that of the role of the EC2 instance that this runs on; both secrets are empty then
  */
 public record BackendSettings(
         BackendName name,
@@ -22,7 +23,8 @@ public record BackendSettings(
         Optional<URI> endpoint,
         boolean pathStyle,
         Secret accessKeyId,
-        Secret secretAccessKey) {
+        Secret secretAccessKey,
+        boolean ec2Role) {
 
     public enum Kind {
         S3,
@@ -46,8 +48,26 @@ public record BackendSettings(
             throw new InvalidSettingException("endpoint", "is missing: a minio backend needs host:port");
         }
         endpoint.ifPresent(uri -> requireText("endpoint", uri.toString()));
-        requireSecret("access_key_id", accessKeyId);
-        requireSecret("secret_access_key", secretAccessKey);
+        if (ec2Role) {
+            requireNone("access_key_id", accessKeyId);
+            requireNone("secret_access_key", secretAccessKey);
+        } else {
+            requireSecret("access_key_id", accessKeyId);
+            requireSecret("secret_access_key", secretAccessKey);
+        }
+    }
+
+    /** With a key of its own. */
+    public BackendSettings(
+            BackendName name,
+            Kind kind,
+            String region,
+            String bucket,
+            Optional<URI> endpoint,
+            boolean pathStyle,
+            Secret accessKeyId,
+            Secret secretAccessKey) {
+        this(name, kind, region, bucket, endpoint, pathStyle, accessKeyId, secretAccessKey, false);
     }
 
     /**
@@ -81,6 +101,12 @@ public record BackendSettings(
         }
         if (value.contains("$(")) {
             throw new InvalidSettingException(key, "holds \"$(\", which Kubernetes would expand; remove it");
+        }
+    }
+
+    private static void requireNone(String key, Secret secret) {
+        if (!secret.reveal().isEmpty()) {
+            throw new InvalidSettingException(key, "is set beside ec2_role; use one of them");
         }
     }
 

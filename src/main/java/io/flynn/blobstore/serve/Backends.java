@@ -18,23 +18,21 @@ import java.util.TreeSet;
  */
 public final class Backends implements AutoCloseable {
 
-    /** A backend's uploads are bounded by their buffers, its downloads by the clients; idle connections are closed. */
-    private static final int CONNECTIONS = 256;
-
     private final Map<String, ServedBucket> buckets = new HashMap<>();
     private final BackendName defaultBackend;
 
     /**
      * Connects to nothing.
      *
+     * @param connections to each of them at once; more calls wait five seconds for one
      * @param room for uploads to all backends together
      * @throws InvalidSettingException if new blobs would have nowhere to go; it says why and what to do
      */
-    public Backends(BackendEnvironment environment, PartRoom room) {
+    public Backends(BackendEnvironment environment, int connections, PartRoom room) {
         requireDefault(environment);
         environment
                 .backends()
-                .forEach((name, settings) -> buckets.put(name.value(), new ServedBucket(settings, CONNECTIONS, room)));
+                .forEach((name, settings) -> buckets.put(name.value(), new ServedBucket(settings, connections, room)));
         defaultBackend = environment.defaultBackend();
     }
 

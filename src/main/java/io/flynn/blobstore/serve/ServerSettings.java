@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param metricsPort 0 = any free one, negative = none
  * @param accessLog whether requests are logged
  * @param spool where uploads are gathered that memory has no room for; empty = they wait
+ * @param storeConnections to each external backend at once
  * @param databaseConnections at most so many blobs go from or to the database at once
  * @param databaseWait for a connection that is free
  * @param drainDelay how long a server that was told to stop still takes new requests
@@ -27,6 +28,7 @@ public record ServerSettings(
         Redirects redirects,
         Deletion deletion,
         Optional<Path> spool,
+        int storeConnections,
         int databaseConnections,
         Duration databaseWait,
         Duration drainDelay,
@@ -161,6 +163,15 @@ public record ServerSettings(
                             + " heap; off = then they wait for memory")
             .or("off", Optional.empty());
 
+    /** Uploads are bounded by memory, and downloads go by the store's own links unless they are streamed. */
+    private static final Setting<Integer> STORE_CONNECTIONS = Setting.number(
+            "BLOBSTORE_STORE_CONNECTIONS",
+            256,
+            1,
+            10_000,
+            "connections to each external backend: its uploads at once, and without redirects its downloads; who finds none free"
+                    + " for 5 s is told 503 with Retry-After");
+
     private static final Setting<Integer> DATABASE_CONNECTIONS = Setting.number(
             "BLOBSTORE_DATABASE_CONNECTIONS",
             16,
@@ -209,6 +220,7 @@ public record ServerSettings(
             DELETE_AFTER,
             DELETES_PER_SECOND,
             SPOOL,
+            STORE_CONNECTIONS,
             DATABASE_CONNECTIONS,
             DATABASE_WAIT,
             DRAIN_DELAY,
@@ -230,6 +242,7 @@ public record ServerSettings(
                 new Redirects(REDIRECT.in(environment), LINK_LIFETIME.in(environment)),
                 new Deletion(deleteAfter(environment), DELETES_PER_SECOND.in(environment)),
                 SPOOL.in(environment),
+                STORE_CONNECTIONS.in(environment),
                 DATABASE_CONNECTIONS.in(environment),
                 DATABASE_WAIT.in(environment),
                 DRAIN_DELAY.in(environment),

@@ -37,6 +37,14 @@ class ServerHelpTest {
         }
     }
 
+    @Test
+    void quotingIsExplained() {
+        assertThat(help().replaceAll("\\s+", " "))
+                .contains("Nothing quotes")
+                .contains("BACKEND_S3MAIN_SECRET_ACCESS_KEY")
+                .contains("ec2_role=true");
+    }
+
     private static String help() {
         StringWriter out = new StringWriter();
         int exitCode = Main.commandLine().setOut(new PrintWriter(out)).execute("server", "--help");

@@ -47,6 +47,28 @@ interface Conditions extends Suite {
                 .format(DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss 'GMT'", Locale.ROOT));
     }
 
+    /** HEAD, which is never redirected, tells. */
+    @Test
+    default void redirectComesBeforeConditions() {
+        given("a", "hello");
+
+        if (isRedirected("a")) {
+            for (List<String> condition : List.of(
+                    List.of("If-None-Match", TAG),
+                    List.of("If-Match", OTHER),
+                    List.of("If-Modified-Since", modified()),
+                    List.of("If-Unmodified-Since", LONG_AGO))) {
+                String[] header = condition.toArray(String[]::new);
+                Answer redirect = blobs().get(name("a"), header);
+                assertThat(redirect.status()).as("GET %s", condition).isEqualTo(302);
+                assertThat(Blobstore.follow(redirect).text()).isEqualTo("hello");
+                assertThat(blobs().head(name("a"), header).status())
+                        .as("HEAD %s", condition)
+                        .isIn(304, 412);
+            }
+        }
+    }
+
     @Test
     default void tagThatHoldsAnAsteriskIsNotEveryVersion() {
         given("a", "hello");

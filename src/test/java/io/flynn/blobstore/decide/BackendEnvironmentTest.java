@@ -83,7 +83,11 @@ class BackendEnvironmentTest {
     static final List<Wrong> WRONG = List.of(
             new Wrong("backend=s3 oops", "token without \"=\""),
             new Wrong("region=x bucket=b", "backend is missing"),
-            new Wrong("backend=gcs bucket=b", "is \"gcs\", which is not supported"),
+            new Wrong("backend=gcs bucket=b", "is \"gcs\", which the old program knew and this one does not"),
+            new Wrong("backend=azure container=c", "is \"azure\", which the old program knew and this one does not"),
+            new Wrong("backend=swift", "is \"swift\", which is not supported"),
+            new Wrong("backend=s3 region=r bucket=b ec2_role=yes", "ec2_role is neither true nor false"),
+            new Wrong("backend=minio endpoint=h bucket=b ec2_role=true", "access_key_id is empty"),
             new Wrong("backend=s3 region=r access_key_id=a secret_access_key=s", "bucket is missing"),
             new Wrong("backend=s3 bucket=b access_key_id=a secret_access_key=s", "region is missing"),
             new Wrong("backend=s3 region=r bucket=b secret_access_key=s", "access_key_id is empty"),
@@ -131,6 +135,22 @@ class BackendEnvironmentTest {
     }
 
     @Test
+    void theRoleOfAnInstanceIsUnderstoodAsTheOldProgramHasIt() {
+        BackendSettings role = BackendEnvironment.decode(
+                        Map.of("BACKEND_S3MAIN", "backend=s3 region=r bucket=b access_key_id=ignored ec2_role=true"))
+                .backends()
+                .get(S3MAIN);
+
+        assertThat(role.ec2Role()).isTrue();
+        assertThat(role.accessKeyId().reveal()).isEmpty();
+        assertThat(BackendEnvironment.decode(Map.of("BACKEND_S3MAIN", RECIPE + " ec2_role=false"))
+                        .backends()
+                        .get(S3MAIN)
+                        .ec2Role())
+                .isFalse();
+    }
+
+    @Test
     void minioIsUnderstoodAsTheOldProgramWroteIt() {
         BackendSettings minio = BackendEnvironment.decode(
                         Map.of(
@@ -157,6 +177,9 @@ class BackendEnvironmentTest {
             BackendEnvironment decoded = BackendEnvironment.decode(environment);
             assertThat(decoded.rejected()).isEmpty();
             assertThat(decoded.backends()).isEqualTo(Map.of(settings.name(), settings));
+            if (settings.ec2Role()) {
+                continue;
+            }
             assertThat(encoded.settings())
                     .doesNotContain(settings.accessKeyId().reveal())
                     .doesNotContain(settings.secretAccessKey().reveal());
@@ -171,6 +194,7 @@ class BackendEnvironmentTest {
                 ? Optional.of(URI.create((random.nextBoolean() ? "https" : "http") + "://store" + random.nextInt(9)
                         + ".example" + (random.nextBoolean() ? ":9000" : "")))
                 : Optional.empty();
+        boolean ec2Role = !minio && random.nextInt(4) == 0;
         return new BackendSettings(
                 new BackendName("b" + random.nextInt(100)),
                 minio ? BackendSettings.Kind.MINIO : BackendSettings.Kind.S3,
@@ -178,8 +202,9 @@ class BackendEnvironmentTest {
                 "bucket" + random.nextInt(1000),
                 endpoint,
                 minio || random.nextBoolean(),
-                new Secret("ID=" + text(random)),
-                new Secret("KEY/" + text(random)));
+                new Secret(ec2Role ? "" : "ID=" + text(random)),
+                new Secret(ec2Role ? "" : "KEY/" + text(random)),
+                ec2Role);
     }
 
     private static String text(Random random) {

@@ -54,6 +54,6 @@ class BackendsTest {
     }
 
     private static Backends backends(Map<String, String> environment) {
-        return new Backends(BackendEnvironment.decode(environment), new PartRoom(1, Optional.empty()));
+        return new Backends(BackendEnvironment.decode(environment), 4, new PartRoom(1, Optional.empty()));
     }
 }

@@ -169,7 +169,7 @@ class CutsIT {
             environment.putAll(store.environment(S3MAIN, BUCKET, URI.create("http://127.0.0.1:" + toStore.port())));
             environment.put("DEFAULT_BACKEND", isOnS3 ? "s3main" : "postgres");
             environment.put("BLOBSTORE_REDIRECT", "false");
-            backends = new Backends(BackendEnvironment.decode(environment), new PartRoom(1, Optional.empty()));
+            backends = new Backends(BackendEnvironment.decode(environment), 4, new PartRoom(1, Optional.empty()));
             collector = new ObjectCollector(new RetiredObjects(database), backends, Duration.ZERO, 1_000);
             server = RunningServer.ready(environment);
             toServer = TcpLink.to("127.0.0.1", server.port());

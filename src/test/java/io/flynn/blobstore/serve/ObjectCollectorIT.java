@@ -318,7 +318,7 @@ class ObjectCollectorIT {
     }
 
     private Backends backends() {
-        return new Backends(BackendEnvironment.decode(environment), new PartRoom(1 << 20, Optional.empty()));
+        return new Backends(BackendEnvironment.decode(environment), 4, new PartRoom(1 << 20, Optional.empty()));
     }
 
     private static void await(CyclicBarrier others) {

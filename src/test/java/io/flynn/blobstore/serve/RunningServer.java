@@ -45,7 +45,10 @@ public final class RunningServer implements AutoCloseable {
         PgSettings postgres = PgSettings.decode(variables);
         database = Database.ofServer(postgres, "test", settings.databaseConnections(), settings.databaseWait());
         statusDatabase = Database.ofServer(postgres, "test", 1, settings.databaseWait());
-        backends = new Backends(BackendEnvironment.decode(variables), new PartRoom(64 << 20, settings.spool()));
+        backends = new Backends(
+                BackendEnvironment.decode(variables),
+                settings.storeConnections(),
+                new PartRoom(64 << 20, settings.spool()));
         database.observe(metrics);
         server = new BlobServer(
                 settings,

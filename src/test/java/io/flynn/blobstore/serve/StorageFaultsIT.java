@@ -14,6 +14,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -164,6 +167,35 @@ class StorageFaultsIT {
             }
 
             assertIsAlone(server, "new");
+        }
+    }
+
+    @Tag("long")
+    @Test
+    void moreDownloadsThanConnectionsToTheStoreAreToldToComeAgain() throws Exception {
+        environment.put("DEFAULT_BACKEND", "s3main");
+        environment.put("BLOBSTORE_REDIRECT", "false");
+        environment.put("BLOBSTORE_STORE_CONNECTIONS", "1");
+        try (RunningServer server = RunningServer.ready(environment);
+                var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            server.put("/a", "old");
+            CountDownLatch isHeld = new CountDownLatch(1);
+            CountDownLatch movesOn = new CountDownLatch(1);
+            link.gate(direction -> {
+                isHeld.countDown();
+                movesOn.await();
+            });
+            Future<HttpResponse<byte[]>> first = threads.submit(() -> server.get("/a"));
+            assertThat(isHeld.await(20, TimeUnit.SECONDS)).isTrue();
+
+            HttpResponse<byte[]> refused = server.get("/a");
+
+            link.open();
+            movesOn.countDown();
+            assertThat(refused.statusCode()).isEqualTo(503);
+            assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+            assertThat(text(refused)).contains("\"s3main\"");
+            assertThat(text(first.get())).isEqualTo("old");
         }
     }
 

@@ -5,6 +5,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
+import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
@@ -94,7 +95,7 @@ public final class S3Clients {
         return builder;
     }
 
-    /** Signs URLs; opens no connection. */
+    /** Signs URLs; opens no connection, but for the key of an instance's role. */
     public static S3Presigner presigner(BackendSettings backend) {
         S3Presigner.Builder builder = S3Presigner.builder()
                 .region(region(backend))
@@ -116,7 +117,11 @@ public final class S3Clients {
         return Region.of(backend.region().isEmpty() ? REGION_IF_NONE : backend.region());
     }
 
-    private static StaticCredentialsProvider credentials(BackendSettings backend) {
+    private static AwsCredentialsProvider credentials(BackendSettings backend) {
+        return backend.ec2Role() ? InstanceRole.OF_THIS_PROCESS : key(backend);
+    }
+
+    private static StaticCredentialsProvider key(BackendSettings backend) {
         return StaticCredentialsProvider.create(AwsBasicCredentials.create(
                 backend.accessKeyId().reveal(), backend.secretAccessKey().reveal()));
     }

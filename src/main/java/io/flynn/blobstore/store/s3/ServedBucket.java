@@ -16,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
+import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 import software.amazon.awssdk.services.s3.model.GetObjectRequest;
 import software.amazon.awssdk.services.s3.presigner.S3Presigner;
@@ -136,10 +137,14 @@ public final class ServedBucket implements AutoCloseable {
                 GetObjectRequest.builder().bucket(bucket).key(key(version).toString());
         // A type that no header carries is refused by the store; the object then has one that can be.
         ObjectType.sendable(version.type()).ifPresent(request::responseContentType);
-        return URI.create(presigner
-                .presignGetObject(r -> r.signatureDuration(lifetime).getObjectRequest(request.build()))
-                .url()
-                .toString());
+        try {
+            return URI.create(presigner
+                    .presignGetObject(r -> r.signatureDuration(lifetime).getObjectRequest(request.build()))
+                    .url()
+                    .toString());
+        } catch (SdkException e) {
+            throw S3Failures.translate("sign a link to an object in " + place, e);
+        }
     }
 
     /**
