@@ -5,6 +5,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
@@ -22,9 +23,39 @@ record Load(String operation, int size, int clients) {
     /**
      * @param bytesPerSecond of bodies, also of requests that did not end in time
      * @param requestsPerSecond that ended
-     * @param p50 of those that ended, in milliseconds; NaN if none did
      */
-    record Result(double bytesPerSecond, double requestsPerSecond, double p50, double p99) {}
+    record Result(double bytesPerSecond, double requestsPerSecond, Latency p50, Latency p99) {}
+
+    /**
+     * How long a request took.
+     *
+     * @param isWhole false = it was broken off then, and would have taken longer
+     */
+    record Latency(double millis, boolean isWhole) {
+
+        static final Latency UNKNOWN = new Latency(Double.NaN, true);
+
+        private static Latency since(long start, boolean isWhole) {
+            return new Latency((System.nanoTime() - start) / 1e6, isWhole);
+        }
+
+        /** Of an even number, the lower of the two in the middle. */
+        static Latency median(List<Latency> values) {
+            return percentile(values, 0.5);
+        }
+
+        private static Latency percentile(List<Latency> values, double share) {
+            List<Latency> sorted = values.stream()
+                    .sorted(Comparator.comparingDouble(Latency::millis))
+                    .toList();
+            return sorted.isEmpty() ? UNKNOWN : sorted.get((int) (share * (sorted.size() - 1)));
+        }
+
+        @Override
+        public String toString() {
+            return "%s%.1f".formatted(isWhole ? "" : "> ", millis);
+        }
+    }
 
     /** How many blobs are read by turns: more than fit into the database's cache at once would measure the disk. */
     int blobs() {
@@ -49,32 +80,34 @@ record Load(String operation, int size, int clients) {
         AtomicReference<Throwable> failure = new AtomicReference<>();
         List<LoadClient> running = new ArrayList<>();
         List<Thread> threads = new ArrayList<>();
-        List<List<Long>> latencies = new ArrayList<>();
+        List<List<Latency>> latencies = new ArrayList<>();
         long measuredFrom = System.nanoTime() + warmUp.toNanos();
         long end = measuredFrom + duration.toNanos();
         for (int number = 0; number < clients; number++) {
             LoadClient client = new LoadClient(server, transferred);
-            List<Long> own = new ArrayList<>();
+            List<Latency> own = new ArrayList<>();
             int first = number;
             running.add(client);
             latencies.add(own);
             threads.add(Thread.ofPlatform().start(() -> {
+                long start = System.nanoTime();
                 try {
-                    for (int turn = 0; System.nanoTime() - end < 0; turn++) {
-                        long start = System.nanoTime();
+                    for (int turn = 0; start - end < 0; turn++) {
                         if (operation.equals("GET")) {
                             client.get(path((first + turn * 7) % blobs()));
                         } else {
                             client.put("/bench/put/" + first, size, CONTENT);
                         }
-                        if (start - measuredFrom >= 0) {
-                            own.add(System.nanoTime() - start);
+                        if (System.nanoTime() - measuredFrom >= 0) {
+                            own.add(Latency.since(start, true));
                         }
+                        start = System.nanoTime();
                     }
                 } catch (IOException e) {
                     if (System.nanoTime() - end < 0) {
                         failure.set(e);
                     }
+                    own.add(Latency.since(start, false));
                 }
             }));
         }
@@ -105,16 +138,10 @@ record Load(String operation, int size, int clients) {
         if (failure.get() != null) {
             throw new IllegalStateException(this + " failed", failure.get());
         }
-        long[] all = latencies.stream()
-                .flatMap(List::stream)
-                .mapToLong(Long::longValue)
-                .sorted()
-                .toArray();
-        return new Result(bytes, all.length / seconds(duration), percentile(all, 0.5), percentile(all, 0.99));
-    }
-
-    private static double percentile(long[] sorted, double share) {
-        return sorted.length == 0 ? Double.NaN : sorted[(int) (share * (sorted.length - 1))] / 1e6;
+        List<Latency> all = latencies.stream().flatMap(List::stream).toList();
+        long ended = all.stream().filter(Latency::isWhole).count();
+        return new Result(
+                bytes, ended / seconds(duration), Latency.percentile(all, 0.5), Latency.percentile(all, 0.99));
     }
 
     private static double seconds(Duration duration) {

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyOut;
@@ -69,7 +70,7 @@ public final class ServerBench implements Runnable {
             description = "What is measured beside our server on PostgreSQL (${DEFAULT-VALUE}).")
     List<String> beside = List.of();
 
-    @Option(names = "--jvm", split = ",", description = "More options for our JVM: a profiler's, for example.")
+    @Option(names = "--jvm", description = "One more option for our JVM, a profiler's for example; may be repeated.")
     List<String> jvm = List.of();
 
     private final Path logs;
@@ -113,8 +114,17 @@ public final class ServerBench implements Runnable {
             return Load.median(rounds.stream().mapToDouble(figure).toArray());
         }
 
+        Load.Latency latency(Function<Load.Result, Load.Latency> figure) {
+            return Load.Latency.median(rounds.stream().map(figure).toList());
+        }
+
+        /** Small ones a second, or megabytes. */
+        double rate(boolean isSmall) {
+            return isSmall ? median(Load.Result::requestsPerSecond) : median(Load.Result::bytesPerSecond) / 1e6;
+        }
+
         String perGigabyte(double cpuSeconds) {
-            return "%.2f".formatted(cpuSeconds / (bytes / 1e9));
+            return rounds.isEmpty() ? "" : "%.2f".formatted(cpuSeconds / (bytes / 1e9));
         }
     }
 
@@ -267,39 +277,31 @@ public final class ServerBench implements Runnable {
             }
         }
         boolean isSmall = load.size() <= SMALL;
-        double ourRate = rate(our, isSmall);
-        double theirRate = rate(theirs, isSmall);
+        double ourRate = our.rate(isSmall);
+        double theirRate = theirs.rate(isSmall);
         String unit = isSmall ? "/s" : " MB/s";
         double copy = copies.isEmpty()
                 ? Double.NaN
                 : Load.median(copies.stream().mapToDouble(Double::doubleValue).toArray());
         System.out.printf(
-                "| %s %s | %d | %.0f%s | %.0f%s | **%.2f** | %s | %s | %.1f | %.1f | %s | %s | %s | %s | %s | %s |%n",
+                "| %s %s | %d | %.0f%s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |%n",
                 load.operation(),
                 load.size() >= MEDIUM ? load.size() / MEDIUM + " MiB" : load.size() / 1024 + " KiB",
                 load.clients(),
                 ourRate,
                 unit,
-                theirRate,
-                unit,
-                ourRate / theirRate,
+                Double.isNaN(theirRate) ? "" : "%.0f%s".formatted(theirRate, unit),
+                Double.isNaN(theirRate) ? "" : "**%.2f**".formatted(ourRate / theirRate),
                 Double.isNaN(copy) ? "" : "%.0f MB/s".formatted(copy / 1e6),
                 Double.isNaN(copy) ? "" : "%.2f".formatted(our.median(Load.Result::bytesPerSecond) / copy),
-                our.median(Load.Result::p50),
-                our.median(Load.Result::p99),
+                our.latency(Load.Result::p50),
+                our.latency(Load.Result::p99),
                 our.perGigabyte(our.serverCpu),
                 theirs.perGigabyte(theirs.serverCpu),
                 our.perGigabyte(our.databaseCpu),
                 theirs.perGigabyte(theirs.databaseCpu),
                 our.perGigabyte(our.clientCpu),
-                onS3.isPresent() ? "%.0f%s".formatted(rate(external, isSmall), unit) : "");
-    }
-
-    /** Small ones a second, or megabytes. */
-    private static double rate(Measured measured, boolean isSmall) {
-        return isSmall
-                ? measured.median(Load.Result::requestsPerSecond)
-                : measured.median(Load.Result::bytesPerSecond) / 1e6;
+                onS3.isPresent() ? "%.0f%s".formatted(external.rate(isSmall), unit) : "");
     }
 
     private void measure(Load load, Subject subject, Measured measured, long postmaster)
