@@ -45,14 +45,18 @@ public final class CheckedRows {
     private static final String ROW = """
             SELECT f.file_id, f.name, f.backend, f.file_oid, f.external_id, coalesce(f.size, -1), f.sha512,
                 f.deleted_at IS NULL, CASE WHEN m.oid IS NOT NULL THEN lo_lseek64(lo_open(m.oid, 262144), 0, 2) END
-            FROM files f LEFT JOIN pg_largeobject_metadata m
-                ON m.oid = f.file_oid AND f.backend = 'postgres' AND f.deleted_at IS NULL
+            FROM""";
+
+    private static final String ITS_LARGE_OBJECT = """
+            f LEFT JOIN LATERAL (SELECT l.oid FROM pg_largeobject_metadata l
+                WHERE l.oid = f.file_oid AND f.backend = 'postgres' AND f.deleted_at IS NULL OFFSET 0) m ON true
             """;
 
     private static final String PAGE =
-            ROW + "WHERE f.backend = ? AND f.deleted_at IS NULL AND f.file_id > ? ORDER BY f.file_id LIMIT ?";
+            ROW + " (SELECT * FROM files WHERE backend = ? AND deleted_at IS NULL AND file_id > ?"
+                    + " ORDER BY file_id LIMIT ?) " + ITS_LARGE_OBJECT + "ORDER BY f.file_id";
 
-    private static final String BY_ID = ROW + "WHERE f.file_id = ANY (?)";
+    private static final String BY_ID = ROW + " files " + ITS_LARGE_OBJECT + "WHERE f.file_id = ANY (?)";
 
     /**
      * All that names an object, or should. Held beyond its transaction, so the snapshot is over once the rows are sorted. Bytes
@@ -158,7 +162,8 @@ public final class CheckedRows {
 
     /** Live rows at {@code backend} in the order of their ids. */
     public List<CheckedRow> page(String backend, Optional<UUID> after, int limit) {
-        return database.with("list rows at " + backend, connection -> {
+        return database.inTransaction("list rows at " + backend, connection -> {
+            InScope.walk(connection);
             try (PreparedStatement statement = connection.prepareStatement(PAGE)) {
                 statement.setString(1, backend);
                 statement.setObject(2, after.orElse(BEFORE_ALL));

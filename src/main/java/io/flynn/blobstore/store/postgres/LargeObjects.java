@@ -58,7 +58,8 @@ public final class LargeObjects {
                 .formatted(
                         joined(rows, row -> row.oid().orElse(NO_OID)),
                         joined(rows, row -> Math.max(row.size(), 0) + 1));
-        String query = "SELECT CASE WHEN EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = w.oid)"
+        // Of an EXISTS the planner would make a hash table of all large objects that there are, for every batch.
+        String query = "SELECT CASE WHEN (SELECT true FROM pg_largeobject_metadata m WHERE m.oid = w.oid)"
                 + " THEN lo_get(w.oid, 0, w.most) END FROM " + numbers + " w ORDER BY n";
         return database.with("read " + rows.size() + " large objects", connection -> {
             List<Bytes> read = new ArrayList<>(rows.size());

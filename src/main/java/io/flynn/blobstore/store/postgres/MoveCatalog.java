@@ -192,7 +192,8 @@ public final class MoveCatalog {
     /** As {@link #page}, but only rows of these {@link Shards shards}. */
     public List<BlobRow> page(
             BackendName backend, BlobFilter filter, Set<Integer> shards, Optional<UUID> after, int limit) {
-        return database.with("list rows at " + backend, connection -> {
+        return database.inTransaction("list rows at " + backend, connection -> {
+            InScope.walk(connection);
             try (PreparedStatement statement = connection.prepareStatement(PAGE_OF_SHARDS)) {
                 int next = InScope.bind(statement, 1, backend, filter);
                 statement.setArray(next, connection.createArrayOf("int4", shards.toArray()));
@@ -418,7 +419,8 @@ public final class MoveCatalog {
     }
 
     private List<BlobRow> page(String query, BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
-        return database.with("list rows at " + backend, connection -> {
+        return database.inTransaction("list rows at " + backend, connection -> {
+            InScope.walk(connection);
             try (PreparedStatement statement = connection.prepareStatement(query)) {
                 return page(statement, InScope.bind(statement, 1, backend, filter), after, limit);
             }

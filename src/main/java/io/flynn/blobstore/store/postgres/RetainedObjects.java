@@ -71,8 +71,10 @@ public final class RetainedObjects {
             FROM files f WHERE""" + InScope.CONDITION + "AND " + HELD;
 
     private static final String PAGE = "SELECT f.file_id, " + MoveCatalog.COLUMNS.replace("f.", "b.")
-            + " FROM files f LEFT JOIN files b ON b.name = f.name AND b.deleted_at IS NULL WHERE" + InScope.CONDITION
-            + "AND " + HELD + " AND f.file_id > ? ORDER BY f.file_id LIMIT ?";
+            + " FROM (SELECT * FROM files f WHERE" + InScope.CONDITION + "AND " + HELD
+            + " AND f.file_id > ? ORDER BY f.file_id LIMIT ?) f LEFT JOIN LATERAL"
+            + " (SELECT * FROM files l WHERE l.name = f.name AND l.deleted_at IS NULL OFFSET 0) b ON true"
+            + " ORDER BY f.file_id";
 
     private static final String RELEASE =
             "UPDATE files f SET deleted_at = f.created_at WHERE f.file_id = ANY (?) AND " + HELD;
@@ -205,7 +207,8 @@ public final class RetainedObjects {
 
     /** Those that are held, in the order of their rows' ids. */
     public List<Retained> page(BackendName backend, BlobFilter filter, Optional<UUID> after, int limit) {
-        return database.with("list objects that are held at " + backend, connection -> {
+        return database.inTransaction("list objects that are held at " + backend, connection -> {
+            InScope.walk(connection);
             try (PreparedStatement statement = connection.prepareStatement(PAGE)) {
                 int next = InScope.bind(statement, 1, backend, filter);
                 statement.setObject(next, after.orElse(BEFORE_ALL));
