@@ -29,6 +29,9 @@ enum BlobSet {
             new Part(5_000, 1 << 10)),
     COMPRESSIBLE("5 x 100 MiB compressible", true, new Part(5, 100 << 20)),
     TINY("100,000 x 1 KiB", false, new Part(100_000, 1 << 10)),
+    /** Whether a blob costs the more the more there are. */
+    TINY_FEWER("10,000 x 1 KiB", false, new Part(10_000, 1 << 10)),
+    TINY_MORE("1,000,000 x 1 KiB", false, new Part(1_000_000, 1 << 10)),
     /** For training, and to try a change quickly. */
     FEW("1,000 x 16 KiB and 2 x 20 MiB", false, new Part(1_000, 16 << 10), new Part(2, 20 << 20));
 

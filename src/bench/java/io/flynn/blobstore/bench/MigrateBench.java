@@ -60,17 +60,11 @@ public final class MigrateBench implements Runnable {
         }
     }
 
-    @Option(names = "--sets", split = ",", description = "${COMPLETION-CANDIDATES}; all but FEW unless given.")
+    @Option(names = "--sets", split = ",", description = "${COMPLETION-CANDIDATES}; ${DEFAULT-VALUE} unless given.")
     List<BlobSet> sets = List.of(BlobSet.LARGE, BlobSet.SMALL, BlobSet.MIXED, BlobSet.COMPRESSIBLE, BlobSet.TINY);
 
     @Option(names = "--ways", split = ",", description = "${COMPLETION-CANDIDATES}; all unless given.")
     List<Way> ways = List.of(Way.values());
-
-    @Option(
-            names = "--store",
-            defaultValue = "sha512",
-            description = "sha512: a sink that proves by SHA-512; crc64: one that doesn't (${DEFAULT-VALUE}).")
-    String store = "";
 
     @Option(names = "--rounds", defaultValue = "1", description = "The median of so many counts (${DEFAULT-VALUE}).")
     int rounds;
@@ -362,8 +356,7 @@ public final class MigrateBench implements Runnable {
                 List.of("-Xmx128m"),
                 Sink.class.getName(),
                 "" + port,
-                isDelayed ? STORE_DELAY_MILLIS : "0",
-                store);
+                isDelayed ? STORE_DELAY_MILLIS : "0");
         List<ChildProcess> between = new ArrayList<>();
         int databasePort = postgres.getPort();
         if (isDelayed) {

@@ -16,15 +16,14 @@ import java.util.ArrayDeque;
 import java.util.Base64;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.Locale;
 import java.util.Map;
 
 /**
  * An S3 store that costs next to nothing, to find out what everything else costs: takes every object and forgets it at once, but for
- * tiny ones. One thread for all connections: {@code Sink PORT DELAY_MILLIS sha512|crc64}.
+ * tiny ones. One thread for all connections: {@code Sink PORT DELAY_MILLIS}.
  *
  * <p>It answers every request so much later than its last byte came. Whole bodies are looked at only if they are tiny: there it
- * refuses what a store refuses that checks SHA-512, or CRC-64/NVME alone, so whoever probes finds a store that proves.
+ * refuses what a store refuses that checks SHA-512, so whoever probes finds a store that proves.
  */
 public final class Sink {
 
@@ -38,7 +37,6 @@ public final class Sink {
     private static final String NONE = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
     private final long delayNanos;
-    private final boolean checksSha512;
     private final Selector selector = Selector.open();
     private final ByteBuffer read = ByteBuffer.allocateDirect(READ_BYTES);
     private final Map<String, String> kept = new HashMap<>();
@@ -61,9 +59,8 @@ public final class Sink {
         }
     }
 
-    private Sink(int port, Duration delay, boolean checksSha512) throws IOException {
+    private Sink(int port, Duration delay) throws IOException {
         delayNanos = delay.toNanos();
-        this.checksSha512 = checksSha512;
         ServerSocketChannel server = ServerSocketChannel.open();
         server.setOption(StandardSocketOptions.SO_REUSEADDR, true);
         server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 1024);
@@ -72,11 +69,7 @@ public final class Sink {
     }
 
     public static void main(String[] arguments) throws IOException {
-        new Sink(
-                        Integer.parseInt(arguments[0]),
-                        Duration.ofMillis(Long.parseLong(arguments[1])),
-                        arguments[2].equals("sha512"))
-                .run();
+        new Sink(Integer.parseInt(arguments[0]), Duration.ofMillis(Long.parseLong(arguments[1]))).run();
     }
 
     private void run() throws IOException {
@@ -210,18 +203,13 @@ public final class Sink {
             return false;
         }
         String sha512 = header(connection.request, "x-amz-checksum-sha512");
-        if (checksSha512 && !sha512.isEmpty()) {
-            Digest digest = new Digest();
-            digest.update(ByteBuffer.wrap(connection.looked));
-            return !sha512.equals(
-                    Base64.getEncoder().encodeToString(digest.finish().sha512().bytes()));
+        if (sha512.isEmpty()) {
+            return false;
         }
-        // Of the other checksum it need not know how to reckon: whoever probes sends one of zeros.
-        String all = connection.request.toLowerCase(Locale.ROOT)
-                + new String(connection.looked, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT);
-        int at = all.indexOf("crc64nvme:");
-        return at >= 0
-                && all.startsWith("aaaaaaaaaaa=", at + "crc64nvme:".length() + (all.charAt(at + 10) == ' ' ? 1 : 0));
+        Digest digest = new Digest();
+        digest.update(ByteBuffer.wrap(connection.looked));
+        return !sha512.equals(
+                Base64.getEncoder().encodeToString(digest.finish().sha512().bytes()));
     }
 
     private static String refusal() {

@@ -1,5 +1,6 @@
 package io.flynn.blobstore.app;
 
+import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Progress;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Finding;
@@ -8,6 +9,7 @@ import io.flynn.blobstore.move.ProgressOutput;
 import java.io.PrintStream;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
 
 /** A bar, and the report as text, for people at a terminal. */
 final class TerminalOutput implements ProgressOutput {
@@ -16,11 +18,20 @@ final class TerminalOutput implements ProgressOutput {
 
     private final PrintStream out;
     private final ProgressBar bar;
+    private boolean isEnded;
 
     TerminalOutput(String title, PrintStream out) {
+        this(title, out, new ProgressBarBuilder());
+    }
+
+    /** @param drawn where the bar goes */
+    TerminalOutput(String title, PrintStream out, ProgressBarConsumer drawn) {
+        this(title, out, new ProgressBarBuilder().setConsumer(drawn));
+    }
+
+    private TerminalOutput(String title, PrintStream out, ProgressBarBuilder builder) {
         this.out = out;
-        bar = new ProgressBarBuilder()
-                .setTaskName(title)
+        bar = builder.setTaskName(title)
                 .setUnit(" MiB", MIB)
                 .setInitialMax(0)
                 .showSpeed()
@@ -37,7 +48,10 @@ final class TerminalOutput implements ProgressOutput {
 
     @Override
     public void report(StageReport report) {
-        bar.close();
+        if (report.outcome() == ExitCode.DONE) {
+            bar.stepTo(bar.getMax());
+        }
+        close();
         for (Finding finding : report.findings()) {
             String level =
                     finding.level() == Level.OK ? "ok" : finding.level().name().toLowerCase(java.util.Locale.ROOT);
@@ -46,8 +60,12 @@ final class TerminalOutput implements ProgressOutput {
         out.printf("%s: %s%n", report.reason(), report.message());
     }
 
+    /** A bar that is closed again is drawn again, below what was said since. */
     @Override
-    public void close() {
-        bar.close();
+    public synchronized void close() {
+        if (!isEnded) {
+            isEnded = true;
+            bar.close();
+        }
     }
 }

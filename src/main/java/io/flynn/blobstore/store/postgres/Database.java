@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.metrics.micrometer.MicrometerMetricsTrackerFactory;
 import io.flynn.blobstore.decide.Reasons;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.StorageFailure;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.sql.Connection;
@@ -14,6 +15,8 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -50,6 +53,11 @@ public final class Database implements AutoCloseable {
     private final PgSettings settings;
     private final String applicationName;
     private final Duration answer;
+    private static final int VICTIM_ATTEMPTS = 5;
+
+    /** Before the second attempt; twice as long before each further one. */
+    private static final Duration VICTIM_PAUSE = Duration.ofMillis(50);
+
     private final HikariDataSource pool;
 
     /** What to do with a connection; {@link SQLException}s are translated by the caller. */
@@ -140,35 +148,32 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * The same for work that may be done twice: if its connection breaks before anything was handed on, it is done once more on
-     * another, and so it is if PostgreSQL ended it in favour of somebody else's. A database that can't be reached at all is not
-     * asked twice.
+     * The same for work that may be done again: if its connection breaks before anything was handed on, it is done once more on
+     * another, and if PostgreSQL ended it in favour of somebody else's, it is as in {@link #repeatableInTransaction}. A database
+     * that can't be reached at all is not asked twice.
      *
      * @param patience how long to wait for each answer; one that doesn't come is a connection that is broken
      */
     <T> T repeatable(String tried, Duration patience, RepeatableWork<T> work) {
         AtomicBoolean canRepeat = new AtomicBoolean();
-        try {
-            return with(tried, connection -> {
-                canRepeat.set(true);
-                waitFor(connection, patience);
-                return work.on(connection, () -> canRepeat.set(false));
-            });
-        } catch (StorageFailure e) {
-            boolean isBroken = e instanceof StorageFailure.Unreachable;
-            if (!canRepeat.get() || !(isBroken || PgFailures.isVictim(e))) {
-                throw e;
-            }
-            if (isBroken) {
+        Work<T> once = connection -> {
+            canRepeat.set(true);
+            waitFor(connection, patience);
+            return work.on(connection, () -> canRepeat.set(false));
+        };
+        return againIfVictim(canRepeat::get, () -> {
+            try {
+                return with(tried, once);
+            } catch (StorageFailure.Unreachable e) {
+                if (!canRepeat.get()) {
+                    throw e;
+                }
                 // What broke one connection has most often broken all of them.
                 pool.getHikariPoolMXBean().softEvictConnections();
+                LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more");
+                return with(tried, once);
             }
-            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more");
-            return with(tried, connection -> {
-                waitFor(connection, patience);
-                return work.on(connection, () -> {});
-            });
-        }
+        });
     }
 
     /** @param patience how long to wait for each of the connection's answers until it is given back */
@@ -217,18 +222,26 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * The same for work that may be done twice: it is done once more if PostgreSQL ended it in favour of another transaction, which
-     * waited for it as it did for that one.
+     * The same for work that may be done again: it is if PostgreSQL ended it in favour of another transaction, which waited for it
+     * as it did for that one. Not at once: the other has to wake up to get the row that it waited for.
      */
     <T> T repeatableInTransaction(String tried, Work<T> work) {
-        try {
-            return inTransaction(tried, work);
-        } catch (StorageFailure e) {
-            if (!PgFailures.isVictim(e)) {
-                throw e;
+        return againIfVictim(() -> true, () -> inTransaction(tried, work));
+    }
+
+    private static <T> T againIfVictim(BooleanSupplier canRepeat, Supplier<T> work) {
+        Duration pause = VICTIM_PAUSE;
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return work.get();
+            } catch (StorageFailure e) {
+                if (!PgFailures.isVictim(e) || attempt == VICTIM_ATTEMPTS || !canRepeat.getAsBoolean()) {
+                    throw e;
+                }
+                LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying again");
             }
-            LOG.atInfo().addKeyValue("problem", e.getMessage()).log("trying once more");
-            return inTransaction(tried, work);
+            Pauses.sleep(pause);
+            pause = pause.multipliedBy(2);
         }
     }
 
