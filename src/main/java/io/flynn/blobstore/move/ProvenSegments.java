@@ -45,16 +45,24 @@ final class ProvenSegments {
     private final Map<Integer, String> proven = new ConcurrentSkipListMap<>();
     private Instant begun;
     private Instant noted;
+    private boolean isRecalled;
     private boolean isNoteThere;
 
-    /** Reads the note. */
+    /** Knows nothing yet. */
     ProvenSegments(Optional<Note> note, Route route, InstantSource clock) {
         this.note = note;
         this.clock = clock;
         scope = note.map(where -> scope(route + " in " + where.place())).orElse("");
         begun = now();
         noted = begun;
-        quietly("read", () -> note.flatMap(Note::read).ifPresent(this::recall));
+    }
+
+    /** Reads the note, the first time that it is called: who goes on in the same process remembers more. */
+    void recall() {
+        if (!isRecalled) {
+            isRecalled = true;
+            quietly("read", () -> note.flatMap(Note::read).ifPresent(this::recall));
+        }
     }
 
     /** When the oldest of the proofs was begun. */

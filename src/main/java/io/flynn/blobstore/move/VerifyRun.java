@@ -102,6 +102,7 @@ public final class VerifyRun implements StageRun {
         ProofDigest proofs = new ProofDigest();
         Count inScope = catalog.count(route.to(), route.filter());
         context.progress().restart(inScope.blobs(), inScope.bytes());
+        segments.recall();
         try {
             verify(proofs);
         } finally {

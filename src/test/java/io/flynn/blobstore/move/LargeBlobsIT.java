@@ -25,7 +25,6 @@ import io.flynn.blobstore.store.s3.S3BucketListing;
 import io.flynn.blobstore.store.s3.S3Clients;
 import io.flynn.blobstore.store.s3.TransferSizes;
 import io.flynn.blobstore.testkit.Blobs;
-import io.flynn.blobstore.testkit.LocalS3;
 import io.flynn.blobstore.testkit.LocalS3.Operation;
 import io.flynn.blobstore.testkit.StoreFault;
 import java.nio.ByteBuffer;
@@ -35,10 +34,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -49,7 +45,7 @@ import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 
 /** Blobs that one request can't carry, for which a store that takes 6 MiB at once is enough. */
-class LargeBlobsIT {
+class LargeBlobsIT extends MoveFixture {
 
     private static final int MIB = 1024 * 1024;
 
@@ -64,31 +60,13 @@ class LargeBlobsIT {
     private static final Route BACK = Route.ofAll(S3MAIN, BackendName.POSTGRES);
     private static final Route ON = Route.ofAll(S3MAIN, S3OTHER);
 
-    private static LocalS3 s3;
     private final List<S3BlobStore> opened = new ArrayList<>();
-    private MoveWorld world;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
-
-    @BeforeEach
-    void makeWorld() {
-        world = new MoveWorld(s3);
-    }
 
     @AfterEach
-    void closeWorld() {
+    void restoreStore() {
         s3.refuseChecksumsOfParts(false);
         s3.failNext(Operation.UPLOAD_PART, 0);
         opened.forEach(S3BlobStore::close);
-        world.close();
     }
 
     private Stores stores(Verification verification) {

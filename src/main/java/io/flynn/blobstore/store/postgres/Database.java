@@ -50,14 +50,14 @@ public final class Database implements AutoCloseable {
             set_config('tcp_keepalives_idle', '60', false), set_config('tcp_keepalives_interval', '10', false),
             set_config('tcp_keepalives_count', '6', false)""";
 
-    private final PgSettings settings;
-    private final String applicationName;
-    private final Duration answer;
     private static final int VICTIM_ATTEMPTS = 5;
 
     /** Before the second attempt; twice as long before each further one. */
     private static final Duration VICTIM_PAUSE = Duration.ofMillis(50);
 
+    private final PgSettings settings;
+    private final String applicationName;
+    private final Duration answer;
     private final HikariDataSource pool;
 
     /** What to do with a connection; {@link SQLException}s are translated by the caller. */
