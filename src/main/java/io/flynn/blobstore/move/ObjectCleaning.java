@@ -12,6 +12,7 @@ import io.flynn.blobstore.store.postgres.OlderTransactions;
 import io.flynn.blobstore.store.postgres.RetainedObjects;
 import io.flynn.blobstore.store.postgres.RetainedObjects.Retained;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
+import io.flynn.blobstore.store.postgres.RetiredObjects.Found;
 import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -32,6 +33,9 @@ import java.util.function.Function;
 public final class ObjectCleaning {
 
     private static final int BATCH = 500;
+
+    /** Each look reads the table from end to end. */
+    private static final int LOOK = 20 * BATCH;
 
     private static final Duration LOOK_EVERY = Duration.ofMillis(500);
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
@@ -174,33 +178,32 @@ public final class ObjectCleaning {
     }
 
     private void delete() {
-        Deletion deletion = new Deletion();
-        boolean isMore = true;
-        while (isMore && !context.stop().isRequested()) {
-            isMore = retired.collect(route.from().value(), source.age(), deletion.last, BATCH, deletion);
+        Optional<UUID> after = Optional.of(BEFORE_ALL);
+        while (after.isPresent()) {
+            Found found = retired.find(route.from().value(), source.age(), after.get(), LOOK);
+            for (List<UUID> batch : found.batches(BATCH)) {
+                if (context.stop().isRequested()) {
+                    return;
+                }
+                retired.collect(route.from().value(), source.age(), batch, this::delete);
+            }
+            after = found.last();
         }
     }
 
-    private final class Deletion implements RetiredObjects.Deletion {
-
-        private UUID last = BEFORE_ALL;
-
-        @Override
-        public Collection<Retired> of(List<Retired> objects) {
-            last = objects.getLast().id();
-            try (InFlight deletions = new InFlight(concurrency)) {
-                for (Retired object : objects) {
-                    deletions.submit(() -> delete(object));
-                }
+    private Collection<Retired> delete(List<Retired> objects) {
+        try (InFlight deletions = new InFlight(concurrency)) {
+            for (Retired object : objects) {
+                deletions.submit(() -> delete(object));
             }
-            return objects;
         }
+        return objects;
+    }
 
-        private void delete(Retired object) {
-            if (object.isUnfinished()) {
-                source.objects().abortUploads(object.key());
-            }
-            source.objects().delete(object.key());
+    private void delete(Retired object) {
+        if (object.isUnfinished()) {
+            source.objects().abortUploads(object.key());
         }
+        source.objects().delete(object.key());
     }
 }

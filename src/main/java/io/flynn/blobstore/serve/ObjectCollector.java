@@ -2,6 +2,7 @@ package io.flynn.blobstore.serve;
 
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.RetiredObjects;
+import io.flynn.blobstore.store.postgres.RetiredObjects.Found;
 import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
 import io.flynn.blobstore.store.s3.ServedBucket;
 import io.micrometer.core.instrument.FunctionCounter;
@@ -34,6 +35,9 @@ public final class ObjectCollector implements AutoCloseable {
     /** Rows are held, in a transaction, while their objects are deleted: not for long. */
     private static final int BATCH_MAX = 20;
 
+    /** Each look reads the table from end to end; and what was seen is used for a minute, as long as a store is as fast as it may be. */
+    private static final int LOOK_MAX = 10_000;
+
     /** More than a few objects that can't be deleted: it is the store, or a right that is missing. */
     private static final int FAILURES_MAX = 3;
 
@@ -45,6 +49,7 @@ public final class ObjectCollector implements AutoCloseable {
     private final RetiredObjects retired;
     private final Map<String, ServedBucket> buckets;
     private final Duration age;
+    private final int look;
     private final int batch;
     private final Duration pause;
     private final Map<String, Batch> batches = new HashMap<>();
@@ -61,6 +66,7 @@ public final class ObjectCollector implements AutoCloseable {
         this.retired = retired;
         this.buckets = backends.buckets();
         this.age = age;
+        look = Math.toIntExact(Math.min(ROUND.toSeconds() * perSecond, LOOK_MAX));
         batch = Math.min(perSecond, BATCH_MAX);
         pause = Duration.ofSeconds(1).multipliedBy(batch).dividedBy(perSecond);
         buckets.keySet().forEach(name -> {
@@ -108,11 +114,26 @@ public final class ObjectCollector implements AutoCloseable {
         rows.failures = 0;
         boolean isMore = true;
         while (isMore && rows.failures < FAILURES_MAX && !isClosing()) {
-            isMore = retired.collect(backend, age, rows.last, batch, rows) && !isClosedWithin(pause);
+            isMore = collectNext(backend, rows);
         }
         if (!isMore) {
             rows.last = LEAST;
         }
+    }
+
+    /** @return whether there may be more */
+    private boolean collectNext(String backend, Batch rows) {
+        int failures = rows.failures;
+        Found found = retired.find(backend, age, rows.last, look);
+        for (List<UUID> ids : found.batches(batch)) {
+            boolean isClosing = retired.collect(backend, age, ids, rows) && isClosedWithin(pause);
+            if (isClosing || rows.failures > failures) {
+                return true;
+            }
+            rows.last = ids.getLast();
+        }
+        found.last().ifPresent(last -> rows.last = last);
+        return found.last().isPresent();
     }
 
     private void failed(String backend, StorageFailure failure) {

@@ -23,6 +23,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -134,6 +135,43 @@ class ObjectCollectorIT {
         round();
 
         assertThat(store.sizes(BUCKET)).containsOnlyKeys(key);
+    }
+
+    /** A blob comes back to what it had left, and has the name that it had. */
+    @Test
+    void objectThatALiveRowNamesSinceItWasLookedForStays() {
+        String key = row("s3main", "now() - interval '1 hour'");
+        RetiredObjects rows = new RetiredObjects(database);
+        List<UUID> found = rows.find("s3main", AGE, new UUID(0, 0), 10).ids();
+        assertThat(found).hasSize(1);
+        pg.execute("""
+                INSERT INTO files (external_id, backend, name, type, size)
+                SELECT external_id, backend, name, type, size FROM files""");
+
+        assertThat(rows.collect("s3main", AGE, found, retired -> retired)).isFalse();
+
+        assertThat(pg.texts("SELECT external_id FROM files")).containsExactly(key, key);
+    }
+
+    /** However many there are, and in whatever portions they are looked for. */
+    @Test
+    void objectsThatLiveRowsNameKeepNoOthersBack() {
+        List<UUID> free = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            row("s3main", "now() - interval '1 hour'");
+        }
+        pg.execute("""
+                INSERT INTO files (external_id, backend, name, type, size)
+                SELECT external_id, backend, '/shared' || name, type, size FROM files ORDER BY file_id LIMIT 8""");
+        RetiredObjects rows = new RetiredObjects(database);
+        Optional<UUID> after = Optional.of(new UUID(0, 0));
+        while (after.isPresent()) {
+            RetiredObjects.Found found = rows.find("s3main", AGE, after.get(), 3);
+            free.addAll(found.ids());
+            after = found.last();
+        }
+
+        assertThat(free).extracting(UUID::toString).isSorted().hasSize(4);
     }
 
     @Test
@@ -249,8 +287,10 @@ class ObjectCollectorIT {
             retired.forEach(one -> assertThat(taken.add(one.id())).isTrue());
             return retired;
         };
+        RetiredObjects rows = new RetiredObjects(database);
+        List<List<UUID>> batches = rows.find("s3main", AGE, new UUID(0, 0), 100).batches(20);
         Callable<Boolean> server =
-                () -> new RetiredObjects(database).collect("s3main", AGE, new UUID(0, 0), 20, deletion);
+                () -> batches.stream().anyMatch(batch -> rows.collect("s3main", AGE, batch, deletion));
 
         try (var servers = Executors.newVirtualThreadPerTaskExecutor()) {
             Future<Boolean> one = servers.submit(server);
@@ -286,7 +326,11 @@ class ObjectCollectorIT {
     void uploadThatIsPublishedWhileItIsCollectedIsRefused() {
         ServedCatalog catalog = new ServedCatalog(database);
         try (UploadIntent upload = catalog.intend(new BlobName("/a"), "", S3MAIN)) {
-            new RetiredObjects(database).collect(S3MAIN.value(), Duration.ZERO, new UUID(0, 0), 10, retired -> retired);
+            RetiredObjects rows = new RetiredObjects(database);
+            List<UUID> found =
+                    rows.find("s3main", Duration.ZERO, new UUID(0, 0), 10).ids();
+            assertThat(rows.collect("s3main", Duration.ZERO, found, retired -> retired))
+                    .isTrue();
 
             assertThatThrownBy(() -> upload.publish(Precondition.NONE, new Digest().finish()))
                     .isInstanceOf(StorageFailure.Busy.class);

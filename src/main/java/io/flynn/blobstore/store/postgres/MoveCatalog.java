@@ -271,8 +271,8 @@ public final class MoveCatalog {
         return flipped;
     }
 
-    /** Until the transaction ends. */
-    private static void lookUp(Connection connection) throws SQLException {
+    /** Has rows looked up by indexes until the transaction ends. */
+    static void lookUp(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             statement.execute(LOOK_UP);
         }

@@ -8,8 +8,11 @@ import io.flynn.blobstore.blob.BackendName;
 import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.BlobRow;
 import io.flynn.blobstore.store.postgres.LargeObjects.Bytes;
+import io.flynn.blobstore.store.postgres.RetiredObjects.Found;
+import io.flynn.blobstore.store.postgres.RetiredObjects.Retired;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -25,6 +28,14 @@ class ScansIT {
 
     private static final int ROWS = 20_000;
     private static final int PAGE = 500;
+    private static final int RETIRED = 400;
+    private static final Duration AGE = Duration.ofMinutes(15);
+
+    private static final String SCANS = "SELECT pg_stat_get_numscans('%s'::regclass)";
+
+    private static final String READ = """
+            SELECT sum(pg_stat_get_tuples_returned(relation)) FROM (
+                SELECT 'files'::regclass UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = 'files'::regclass) r(relation)""";
 
     private static final EmbeddedPg.Database FILES = EmbeddedPg.database();
 
@@ -44,6 +55,10 @@ class ScansIT {
                     CASE WHEN i %% 2 = 0 THEN 'postgres' ELSE 's3main' END, '/blob ' || i, '', 1, sha512('x'),
                     CASE WHEN i %% 4 = 1 THEN 'infinity'::timestamptz END
                 FROM generate_series(1, %d) i""".formatted(ROWS));
+        FILES.execute("""
+                INSERT INTO files (external_id, backend, name, type, size, deleted_at)
+                SELECT uuid_generate_v4(), 's3old', '/old blob ' || i, '', 1, now() - interval '1 hour'
+                FROM generate_series(1, %d) i""".formatted(RETIRED));
         FILES.execute("VACUUM ANALYZE pg_largeobject_metadata");
         FILES.execute("CREATE TABLE told ()");
     }
@@ -122,25 +137,47 @@ class ScansIT {
         assertThat(read).isEqualTo(ROWS / 2);
     }
 
+    @Test
+    void objectsOfDeletedRowsAreFoundInTwoReadsOfTheTableHoweverManyBatchesTheyTake() {
+        RetiredObjects retired = new RetiredObjects(DATABASE);
+        List<Retired> deleted = new ArrayList<>();
+        Runnable pass = () -> {
+            Found found = retired.find("s3old", AGE, new UUID(0, 0), 2 * RETIRED);
+            found.batches(RETIRED / 40)
+                    .forEach(batch -> retired.collect("s3old", AGE, batch, rows -> {
+                        deleted.addAll(rows);
+                        return rows;
+                    }));
+        };
+
+        assertThat(readBy(pass)).isLessThan(2L * (ROWS + RETIRED) + 20L * RETIRED);
+        assertThat(deleted).hasSize(RETIRED).doesNotHaveDuplicates();
+    }
+
     /** How often {@code relation} is read from its beginning to its end meanwhile. */
     private static long scansOf(String relation, Runnable work) {
+        return grownBy(SCANS.formatted(relation), work);
+    }
+
+    /** How many rows and entries of indexes are read of the table meanwhile. */
+    private static long readBy(Runnable work) {
+        return grownBy(READ, work);
+    }
+
+    private static long grownBy(String count, Runnable work) {
         haveSessionTell();
-        long before = scans(relation);
+        long before = FILES.count(count);
         work.run();
         haveSessionTell();
-        return scans(relation) - before;
+        return FILES.count(count) - before;
     }
 
     private static void haveSessionTell() {
-        long told = scans("told");
+        long told = FILES.count(SCANS.formatted("told"));
         await().atMost(Duration.ofMinutes(1)).until(() -> {
             DATABASE.with(
                     "read a table", connection -> connection.createStatement().execute("TABLE told"));
-            return scans("told") > told;
+            return FILES.count(SCANS.formatted("told")) > told;
         });
-    }
-
-    private static long scans(String relation) {
-        return FILES.count("SELECT pg_stat_get_numscans('%s'::regclass)".formatted(relation));
     }
 }
