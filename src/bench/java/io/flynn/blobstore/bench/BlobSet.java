@@ -32,7 +32,7 @@ enum BlobSet {
     /** Whether a blob costs the more the more there are. */
     TINY_FEWER("10,000 x 1 KiB", false, new Part(10_000, 1 << 10)),
     TINY_MORE("1,000,000 x 1 KiB", false, new Part(1_000_000, 1 << 10)),
-    /** For training, and to try a change quickly. */
+    /** To try a change quickly. */
     FEW("1,000 x 16 KiB and 2 x 20 MiB", false, new Part(1_000, 16 << 10), new Part(2, 20 << 20));
 
     private static final int CHUNK_BYTES = 1 << 20;

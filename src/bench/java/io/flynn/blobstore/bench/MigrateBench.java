@@ -47,6 +47,10 @@ public final class MigrateBench implements Runnable {
     private static final int NAIVE_THREADS_LARGE = 4;
     private static final int NAIVE_THREADS_SMALL = 8;
     private static final Duration PATIENCE = Duration.ofMinutes(5);
+
+    /** Until the JVM's compilers have little left to do. */
+    private static final int WARM_UPS = 3;
+
     private static final String MAIN = "io.flynn.blobstore.app.Main";
 
     /** Whether a network lies between the parts, and whether the process is new. */
@@ -175,7 +179,7 @@ public final class MigrateBench implements Runnable {
 
     /** What the image does when it is built: a run that notes what the JVM loads and compiles. */
     private void train(EmbeddedPostgres postgres) throws IOException, SQLException, InterruptedException {
-        String name = create(postgres, BlobSet.FEW);
+        String name = create(postgres, BlobSet.MIXED);
         Path file = logs.resolve("cache");
         try (Site site = site(postgres, name, Way.COLD)) {
             cold(postgres, site, ours(List.of("-XX:AOTCacheOutput=" + file)), environment(site));
@@ -227,7 +231,7 @@ public final class MigrateBench implements Runnable {
                         subject.getKey(),
                         process(subject.getValue(), subject.getKey().equals("ours") ? environment(site) : Map.of()));
             }
-            for (int round = -1; round < rounds; round++) {
+            for (int round = -WARM_UPS; round < rounds; round++) {
                 for (var process : processes.entrySet()) {
                     Run run = turn(postgres, site, process.getValue());
                     if (round >= 0) {
@@ -365,7 +369,7 @@ public final class MigrateBench implements Runnable {
                     logs.resolve("proxy"),
                     Map.of(),
                     databasePort,
-                    List.of("-Xmx1g"),
+                    List.of("-Xmx64m", "-XX:MaxDirectMemorySize=1g"),
                     DelayProxy.class.getName(),
                     "" + databasePort,
                     "" + postgres.getPort(),

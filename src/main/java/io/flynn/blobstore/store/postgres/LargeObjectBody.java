@@ -9,8 +9,11 @@ import java.sql.SQLException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** One large object as an upload's body: the server's messages are handed on without copying, one for each that is asked for. */
+/** One large object as an upload's body: the server's messages are handed on without copying, a piece for each that is asked for. */
 public final class LargeObjectBody extends CheckedBody {
+
+    /** The SDK's client holds up to 16 of what is handed on, once here and once for the network: so many bytes for each stream. */
+    private static final int PIECE_BYTES = 32 * 1024;
 
     private final Database database;
     private final long oid;
@@ -30,13 +33,21 @@ public final class LargeObjectBody extends CheckedBody {
             try (CopyRows copy = new CopyRows(connection, query)) {
                 for (ByteBuffer next = next(copy); next != null; next = next(copy)) {
                     ByteBuffer chunk = CopyRows.field(next);
-                    if (chunk != null && !chunks.take(chunk)) {
+                    if (chunk != null && !handOn(chunk, chunks)) {
                         break;
                     }
                 }
             }
             return oid;
         });
+    }
+
+    private static boolean handOn(ByteBuffer chunk, Chunks chunks) {
+        boolean isWanted = true;
+        for (int first = 0; isWanted && first < chunk.remaining(); first += PIECE_BYTES) {
+            isWanted = chunks.take(chunk.slice(first, Math.min(PIECE_BYTES, chunk.remaining() - first)));
+        }
+        return isWanted;
     }
 
     private @Nullable ByteBuffer next(CopyRows copy) throws SQLException {
