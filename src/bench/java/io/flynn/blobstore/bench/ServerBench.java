@@ -169,8 +169,7 @@ public final class ServerBench implements Runnable {
         environment.putAll(more);
         environment.put("PORT", Integer.toString(port));
         environment.put("BLOBSTORE_DATABASE_CONNECTIONS", "80");
-        // As the plain server's. The pool makes connections one by one: 64 clients at once wait longer than our 2 s for
-        // the last.
+        // As the plain server's.
         environment.put("BLOBSTORE_DATABASE_WAIT", "30s");
         environment.put("BLOBSTORE_METRICS_PORT", "0");
         environment.put("BLOBSTORE_ACCESS_LOG", "false");

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobName;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.Precondition;
 import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.postgres.Database;
@@ -13,6 +14,7 @@ import io.flynn.blobstore.store.postgres.PgSettings;
 import io.flynn.blobstore.store.postgres.ServedCatalog;
 import io.flynn.blobstore.testkit.EmbeddedPg;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.flynn.blobstore.testkit.TcpLink;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -23,9 +25,14 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -38,7 +45,10 @@ class BlobServerLifeIT {
 
     private static final int BEGINNING_BYTES = 512 * 1024;
 
+    private static final int BURST = 40;
+
     private static final String BUCKET = "blobs";
+
     /** tcpmux: a free port of our own would soon be somebody else's. */
     private static final String NOBODY_LISTENS = "1";
 
@@ -94,6 +104,34 @@ class BlobServerLifeIT {
             assertThat(got.headers().firstValue("Retry-After")).contains("1");
             assertThat(text(got)).contains("DatabaseBusy");
             assertThat(server.get("/.well-known/status").statusCode()).isEqualTo(200);
+        }
+    }
+
+    /** Connections are made one by one, which for all of them takes longer than one is waited for. */
+    @Test
+    void requestsThatComeAtOnceToAFreshServerAllGetAConnection() throws Exception {
+        environment.put("BLOBSTORE_DATABASE_CONNECTIONS", Integer.toString(BURST));
+        environment.put("BLOBSTORE_DATABASE_WAIT", "1s");
+        try (TcpLink slow = TcpLink.to(database.host(), database.port())) {
+            slow.gate(direction -> Pauses.sleep(Duration.ofMillis(5)));
+            environment.put("PGPORT", Integer.toString(slow.port()));
+            try (RunningServer server = RunningServer.ready(environment);
+                    var clients = Executors.newVirtualThreadPerTaskExecutor()) {
+                CountDownLatch begun = new CountDownLatch(BURST);
+                List<Future<Integer>> statuses = IntStream.range(0, BURST)
+                        .mapToObj(i -> clients.submit(() -> {
+                            try (SlowPut upload = new SlowPut(server.port(), "/" + i, 1)) {
+                                begun.countDown();
+                                begun.await();
+                                return upload.send("x").status();
+                            }
+                        }))
+                        .toList();
+
+                for (Future<Integer> status : statuses) {
+                    assertThat(status.get()).isEqualTo(200);
+                }
+            }
         }
     }
 

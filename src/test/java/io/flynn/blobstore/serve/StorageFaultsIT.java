@@ -117,6 +117,24 @@ class StorageFaultsIT {
         }
     }
 
+    /** Its bytes are in memory, or in the bucket. With a condition it takes more than one statement. */
+    @ParameterizedTest
+    @ValueSource(strings = {"postgres", "s3main"})
+    void smallUploadThatPostgresqlEndsForADeadlockIsMadeAgain(String backend) {
+        environment.put("DEFAULT_BACKEND", backend);
+        try (RunningServer server = RunningServer.ready(environment)) {
+            server.put("/a", "old");
+            deadlock("IN (5, 6)");
+            for (String[] condition : List.of(new String[0], new String[] {"If-Match", "*"})) {
+                database.execute("ALTER SEQUENCE tries RESTART " + (backend.equals("postgres") ? 5 : 4));
+                assertThat(server.put("/a", "new", condition).statusCode()).isEqualTo(200);
+                assertThat(database.count("SELECT last_value FROM tries")).isEqualTo(8);
+            }
+
+            assertIsAlone(server, "new");
+        }
+    }
+
     @Test
     void deadlocksWithoutEndAreToldToComeAgain() {
         try (RunningServer server = RunningServer.ready(environment)) {

@@ -2,6 +2,7 @@ package io.flynn.blobstore.store.postgres;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
 import com.zaxxer.hikari.metrics.micrometer.MicrometerMetricsTrackerFactory;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.Pauses;
@@ -33,6 +34,9 @@ public final class Database implements AutoCloseable {
     private static final Duration SOCKET_TIMEOUT = Duration.ofSeconds(120);
 
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+
+    /** As long as for an answer, since most clients wait no longer than a minute for both. */
+    private static final Duration GROWTH_MAX = Duration.ofSeconds(30);
 
     /**
      * What a role or a database was given for the sake of other programs ({@code ALTER ROLE … SET}) would end streams, waits and
@@ -70,7 +74,7 @@ public final class Database implements AutoCloseable {
      * Opens no connection yet: a database that is away is noticed by the first use.
      *
      * @param connections at most this many at once
-     * @param wait how long to wait for a free one
+     * @param wait how long to wait for a free one when there get to be no more of them
      */
     public Database(PgSettings settings, String applicationName, int connections, Duration wait) {
         this(settings, applicationName, connections, wait, SOCKET_TIMEOUT);
@@ -229,6 +233,17 @@ public final class Database implements AutoCloseable {
         return againIfVictim(() -> true, () -> inTransaction(tried, work));
     }
 
+    /** The same on a connection that was borrowed already, for work that leaves it as it was if it fails. */
+    static <T> T repeatable(Connection connection, String tried, Work<T> work) {
+        return againIfVictim(() -> true, () -> {
+            try {
+                return work.on(connection);
+            } catch (SQLException e) {
+                throw PgFailures.translate(tried, e);
+            }
+        });
+    }
+
     private static <T> T againIfVictim(BooleanSupplier canRepeat, Supplier<T> work) {
         Duration pause = VICTIM_PAUSE;
         for (int attempt = 1; ; attempt++) {
@@ -268,16 +283,29 @@ public final class Database implements AutoCloseable {
         pool.close();
     }
 
+    /**
+     * The pool makes connections one by one, and rests for 30 ms after each (HikariCP 7, PoolEntryCreator): the last of a burst waits
+     * for as many of them. So who finds none within the pool's patience waits on while there get to be more.
+     */
     private Connection borrow(String tried) throws SQLException {
-        try {
-            return pool.getConnection();
-        } catch (SQLTransientConnectionException e) {
-            // Hikari's time-out hides why no connection could be made behind its own exception.
-            if (e.getCause() instanceof SQLException cause) {
-                throw PgFailures.translate(tried, cause);
+        HikariPoolMXBean connections = pool.getHikariPoolMXBean();
+        long end = System.nanoTime() + GROWTH_MAX.toNanos();
+        while (true) {
+            int before = connections.getTotalConnections();
+            try {
+                return pool.getConnection();
+            } catch (SQLTransientConnectionException e) {
+                // Hikari's time-out hides why no connection could be made behind its own exception.
+                if (e.getCause() instanceof SQLException cause) {
+                    throw PgFailures.translate(tried, cause);
+                }
+                if (connections.getTotalConnections() <= before || System.nanoTime() > end) {
+                    throw new StorageFailure.Busy(
+                            Reasons.DATABASE_BUSY,
+                            "could not " + tried + ": no connection to the database was free in time",
+                            e);
+                }
             }
-            throw new StorageFailure.Busy(
-                    Reasons.DATABASE_BUSY, "could not " + tried + ": all connections to the database are in use", e);
         }
     }
 

@@ -286,17 +286,23 @@ public final class ServedCatalog {
         return unwrapping(() -> database.with(tried, connection -> {
             // Not before there is a connection: there are fewer of those than of clients.
             byte[] start = LargeObjectUpload.start(body, chunkBytes);
-            if (Precondition.NONE.equals(precondition) && LargeObjectUpload.isWhole(start, chunkBytes)) {
+            boolean isWhole = LargeObjectUpload.isWhole(start, chunkBytes);
+            if (isWhole && Precondition.NONE.equals(precondition)) {
                 BlobContent content = contentOf(start);
-                if (SmallUpload.isPublished(connection, tried, name, type, start, content)) {
+                if (Database.repeatable(
+                        connection,
+                        tried,
+                        publishing -> SmallUpload.isPublished(publishing, tried, name, type, start, content))) {
                     return content;
                 }
             }
-            return Database.inTransaction(connection, tried, publishing -> {
+            Database.Work<BlobContent> transaction = borrowed -> Database.inTransaction(borrowed, tried, publishing -> {
                 LargeObjectUpload upload = LargeObjectUpload.of(publishing, start, body, new Digest(), chunkBytes);
                 publish(publishing, name, type, precondition, upload.oid(), upload.content());
                 return upload.content();
             });
+            // What came in pieces is gone.
+            return isWhole ? Database.repeatable(connection, tried, transaction) : transaction.on(connection);
         }));
     }
 

@@ -114,7 +114,7 @@ public final class UploadIntent implements AutoCloseable {
      * @throws NameRefused if the database can't hold the name
      */
     public void publish(Precondition precondition, BlobContent content) {
-        database.inTransaction("record a blob", connection -> {
+        database.repeatableInTransaction("record a blob", connection -> {
             LiveRows.publish(connection, name, precondition, publishing -> activate(publishing, content));
             return content;
         });
