@@ -4,12 +4,15 @@ import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.store.StorageFailure;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -23,6 +26,15 @@ public final class PartRoom {
 
     /** What is taken of the memory at once. */
     static final int PIECE_BYTES = 64 * 1024;
+
+    private static final Set<StandardOpenOption> OPEN = Set.of(
+            StandardOpenOption.CREATE_NEW,
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE,
+            StandardOpenOption.DELETE_ON_CLOSE);
+
+    private static final FileAttribute<?> OURS_ALONE =
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
@@ -68,14 +80,14 @@ public final class PartRoom {
         free.release();
     }
 
-    /** A file that is gone with its channel, or with this process; empty if there can't be one. */
+    /**
+     * A file that is gone with its channel, or with this process, since it loses its name as soon as it is open; one call does both, so
+     * there is nothing but an instant in which a process that is killed leaves it, and then empty. No file if there can't be one.
+     */
     Optional<FileChannel> file() {
         return directory.flatMap(place -> {
             try {
-                Path file = Files.createTempFile(place, "upload", null);
-                // Unlinked as soon as it is open.
-                return Optional.of(FileChannel.open(
-                        file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.DELETE_ON_CLOSE));
+                return Optional.of(FileChannel.open(place.resolve("upload-" + UUID.randomUUID()), OPEN, OURS_ALONE));
             } catch (IOException e) {
                 return Optional.empty();
             }
