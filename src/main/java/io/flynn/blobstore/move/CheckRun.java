@@ -14,6 +14,7 @@ import io.flynn.blobstore.store.postgres.CheckedRows.LargeObject;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.Inventory;
 import io.flynn.blobstore.store.postgres.LargeObjects;
+import io.flynn.blobstore.store.postgres.OlderTransactions;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -104,7 +105,7 @@ public final class CheckRun {
         tally = new CheckTally(output);
         inventory = new Inventory(database);
         rows = new CheckedRows(database);
-        writers = new Writers(rows, writersPatience);
+        writers = new Writers(OlderTransactions.thatWrite(database), writersPatience);
         rowCheck = new RowCheck(rows, new LargeObjects(database), stores, writers, isReading, concurrency, tally);
     }
 

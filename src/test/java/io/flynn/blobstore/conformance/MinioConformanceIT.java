@@ -1,43 +1,19 @@
 package io.flynn.blobstore.conformance;
 
-import io.flynn.blobstore.testkit.EmbeddedPg;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Path;
-import java.util.Map;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.io.TempDir;
 
-/** Every blob in a bucket of MinIO, which the server knows as the old program would. */
-class MinioConformanceIT extends BlobstoreConformance {
-
-    private final EmbeddedPg.Database database = EmbeddedPg.database();
-    private @Nullable StoreProgram minio;
-
-    @TempDir
-    static Path folder;
+/** MinIO, which the server knows as the old program would. */
+class MinioConformanceIT extends StoreProgramConformance {
 
     @Override
-    Deployment start() throws IOException {
-        minio = StoreProgram.minio(folder);
-        return OurServer.start(
-                database,
-                Map.of(
-                        "BACKEND_MINIO",
-                        "backend=minio endpoint=%s bucket=%s access_key_id=%s secret_access_key=%s insecure=true"
-                                .formatted(
-                                        minio.endpoint().getAuthority(),
-                                        StoreProgram.BUCKET,
-                                        StoreProgram.ACCESS_KEY_ID,
-                                        StoreProgram.SECRET_ACCESS_KEY),
-                        "DEFAULT_BACKEND",
-                        "minio"));
+    StoreProgram program(Path home) throws IOException {
+        return StoreProgram.minio(home);
     }
 
     @Override
-    void release() {
-        if (minio != null) {
-            minio.close();
-        }
-        database.close();
+    String backend(URI endpoint) {
+        return "backend=minio insecure=true endpoint=" + endpoint.getAuthority();
     }
 }

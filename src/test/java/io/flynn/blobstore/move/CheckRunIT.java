@@ -464,7 +464,7 @@ class CheckRunIT {
 
     private boolean isWaitingForWriters() {
         return world.pg.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                        + " AND query LIKE '%RowShareLock%' AND pid <> pg_backend_pid()")
+                        + " AND query LIKE '%pg_locks%' AND pid <> pg_backend_pid()")
                 > 0;
     }
 

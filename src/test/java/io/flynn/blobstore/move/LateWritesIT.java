@@ -16,7 +16,6 @@ import io.flynn.blobstore.store.postgres.MoveCatalog;
 import io.flynn.blobstore.store.postgres.MoveGuard;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.EmbeddedPg;
-import io.flynn.blobstore.testkit.LocalS3;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -24,8 +23,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -36,22 +33,10 @@ import org.junit.jupiter.params.provider.MethodSource;
  * that says, names the key in the row, describes the whole, deletes the object that it replaced, and commits; the move comes at each
  * step.
  */
-class LateWritesIT {
+class LateWritesIT extends MoveFixture {
 
     private static final byte[] BEFORE = bytes(1000, 1);
     private static final byte[] AFTER = Arrays.copyOf(BEFORE, 1500);
-
-    private static LocalS3 s3;
-
-    @BeforeAll
-    static void startStore() {
-        s3 = LocalS3.start();
-    }
-
-    @AfterAll
-    static void stopStore() {
-        s3.close();
-    }
 
     enum MoveAfter {
         BEGIN,
@@ -77,28 +62,26 @@ class LateWritesIT {
     @ParameterizedTest
     @MethodSource("cases")
     void anAppendIsThereOrWasRefusedWheneverTheMoveComes(Case at) throws SQLException {
-        try (MoveWorld world = new MoveWorld(s3)) {
-            UUID id = world.addObject("/log", BEFORE);
-            // Set when copying starts, before the append begins.
-            new MoveGuard(world.database).install();
-            UUID other = world.addObject("/other", bytes(10, 3));
-            boolean isAcknowledged = append(world, id, at.step(), () -> moveWithoutWaiting(world, at.route()));
+        UUID id = world.addObject("/log", BEFORE);
+        // Set when copying starts, before the append begins.
+        new MoveGuard(world.database).install();
+        UUID other = world.addObject("/other", bytes(10, 3));
+        boolean isAcknowledged = append(id, at.step(), () -> moveWithoutWaiting(at.route()));
 
-            assertThat(world.copy(at.route()).reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.copy(at.route()).reason()).isEqualTo(Reasons.DONE);
 
-            assertThat(world.verify(at.route()).reason()).isEqualTo(Reasons.DONE);
-            assertThat(content(world, id)).isEqualTo(isAcknowledged ? AFTER : BEFORE);
-            assertThat(content(world, other)).isEqualTo(bytes(10, 3));
-            assertThat(isAcknowledged)
-                    .as("only what was read before the move, and written after it, is refused")
-                    .isEqualTo(at.step() != MoveAfter.READ
-                            && at.step() != MoveAfter.STORED
-                            && !(at.step() == MoveAfter.BEGIN && at.route().to().isExternal()));
-        }
+        assertThat(world.verify(at.route()).reason()).isEqualTo(Reasons.DONE);
+        assertThat(content(id)).isEqualTo(isAcknowledged ? AFTER : BEFORE);
+        assertThat(content(other)).isEqualTo(bytes(10, 3));
+        assertThat(isAcknowledged)
+                .as("only what was read before the move, and written after it, is refused")
+                .isEqualTo(at.step() != MoveAfter.READ
+                        && at.step() != MoveAfter.STORED
+                        && !(at.step() == MoveAfter.BEGIN && at.route().to().isExternal()));
     }
 
     /** A row that the append holds is passed over; the run would wait for it. */
-    private static void moveWithoutWaiting(MoveWorld world, Route route) {
+    private void moveWithoutWaiting(Route route) {
         StageContext context = world.context(Stage.COPY);
         Stores stores = world.stores();
         BlobSource source = new ObjectSource(S3MAIN, stores.at(S3MAIN), new Traffic());
@@ -123,12 +106,12 @@ class LateWritesIT {
         });
     }
 
-    private static byte[] content(MoveWorld world, UUID id) {
+    private byte[] content(UUID id) {
         return world.backend(id).equals("postgres") ? world.largeObject(id) : world.object(id);
     }
 
     /** @return whether it was acknowledged */
-    private static boolean append(MoveWorld world, UUID id, MoveAfter step, Runnable move) throws SQLException {
+    private boolean append(UUID id, MoveAfter step, Runnable move) throws SQLException {
         String key = UUID.randomUUID().toString();
         try (Connection connection = world.pg.connect();
                 Statement statement = connection.createStatement()) {
@@ -181,21 +164,19 @@ class LateWritesIT {
 
     @Test
     void longAfterItsMoveABlobIsAppendedToAsEver() throws SQLException {
-        try (MoveWorld world = new MoveWorld(s3)) {
-            UUID id = world.addObject("/log", BEFORE);
-            Route route = Route.ofAll(S3MAIN, S3OTHER);
-            assertThat(world.copy(route).reason()).isEqualTo(Reasons.DONE);
-            world.pg.execute("UPDATE blobstore_flips SET flipped_at = flipped_at - interval '1 minute'");
+        UUID id = world.addObject("/log", BEFORE);
+        Route route = Route.ofAll(S3MAIN, S3OTHER);
+        assertThat(world.copy(route).reason()).isEqualTo(Reasons.DONE);
+        world.pg.execute("UPDATE blobstore_flips SET flipped_at = flipped_at - interval '1 minute'");
 
-            assertThat(append(world, id, MoveAfter.COMMITTED, () -> {})).isTrue();
+        assertThat(append(id, MoveAfter.COMMITTED, () -> {})).isTrue();
 
-            assertThat(world.verify(route).reason()).isEqualTo(Reasons.DONE);
-            assertThat(world.clean(route, java.time.Duration.ZERO).reason()).isEqualTo(Reasons.DONE);
-            assertThat(world.object(id)).isEqualTo(AFTER);
-            assertThat(world.pg.count("SELECT count(*) FROM pg_class WHERE relname = 'blobstore_flips'"))
-                    .as("nothing of the guard is left")
-                    .isZero();
-        }
+        assertThat(world.verify(route).reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.clean(route, java.time.Duration.ZERO).reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.object(id)).isEqualTo(AFTER);
+        assertThat(world.pg.count("SELECT count(*) FROM pg_class WHERE relname = 'blobstore_flips'"))
+                .as("nothing of the guard is left")
+                .isZero();
     }
 
     enum To {
@@ -209,23 +190,23 @@ class LateWritesIT {
     void withoutTheGuardALateAppendIsSettled(To to) throws SQLException {
         Route route = Route.ofAll(S3MAIN, to == To.POSTGRES ? BackendName.POSTGRES : S3OTHER);
         String role = EmbeddedPg.role();
-        try (MoveWorld world = new MoveWorld(s3, role)) {
-            world.pg.execute("GRANT SELECT, INSERT, UPDATE ON files TO " + role);
-            UUID id = world.addObject("/log", BEFORE);
-            assertThat(world.copy(route).reason()).isEqualTo(Reasons.DONE);
+        try (MoveWorld limited = new MoveWorld(s3, role)) {
+            limited.pg.execute("GRANT SELECT, INSERT, UPDATE ON files TO " + role);
+            UUID id = limited.addObject("/log", BEFORE);
+            assertThat(limited.copy(route).reason()).isEqualTo(Reasons.DONE);
             // What an append leaves that read the row before.
             String key = UUID.randomUUID().toString();
-            s3.overwrite(world.bucket, key, AFTER);
-            world.pg.execute("UPDATE files SET external_id = '%s', size = 1500, sha512 = '\\x%s' WHERE file_id = '%s'"
+            s3.overwrite(limited.bucket, key, AFTER);
+            limited.pg.execute("UPDATE files SET external_id = '%s', size = 1500, sha512 = '\\x%s' WHERE file_id = '%s'"
                     .formatted(key, Blobs.sha512(AFTER), id));
 
-            assertThat(world.verify(route).reason()).isEqualTo(Reasons.BLOBS_REMAIN);
-            assertThat(world.backend(id)).isEqualTo("s3main");
-            assertThat(world.object(id)).isEqualTo(AFTER);
-            assertThat(world.copy(route).reason()).isEqualTo(Reasons.DONE);
-            assertThat(world.verify(route).figure(Figure.BLOBS)).hasValue(1);
+            assertThat(limited.verify(route).reason()).isEqualTo(Reasons.BLOBS_REMAIN);
+            assertThat(limited.backend(id)).isEqualTo("s3main");
+            assertThat(limited.object(id)).isEqualTo(AFTER);
+            assertThat(limited.copy(route).reason()).isEqualTo(Reasons.DONE);
+            assertThat(limited.verify(route).figure(Figure.BLOBS)).hasValue(1);
             if (to == To.ANOTHER_BUCKET) {
-                assertThat(world.object(id)).isEqualTo(AFTER);
+                assertThat(limited.object(id)).isEqualTo(AFTER);
             }
         }
     }

@@ -101,13 +101,6 @@ public final class CheckedRows {
                 ORDER BY m.oid LIMIT ?) o
             ORDER BY o.oid""";
 
-    /** Who changes rows, or has locked them to do so; a reader's lock is a weaker one. */
-    private static final String WRITERS = """
-            SELECT DISTINCT l.virtualtransaction FROM pg_locks l
-            WHERE l.relation = 'files'::regclass AND l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
-                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND l.pid IS DISTINCT FROM pg_backend_pid()""";
-
     private static final UUID BEFORE_ALL = new UUID(0, 0);
 
     private final Database database;
@@ -287,23 +280,6 @@ public final class CheckedRows {
                 }
             }
             return orphans;
-        });
-    }
-
-    /**
-     * The transactions, of now, that have changed rows or are about to: what they did to a store can be seen, what they did to a
-     * row can't yet (an old server's overwrite deletes the object before it commits).
-     */
-    public Set<String> writers() {
-        return database.with("list writing transactions", connection -> {
-            Set<String> writers = new HashSet<>();
-            try (PreparedStatement statement = connection.prepareStatement(WRITERS);
-                    ResultSet rows = statement.executeQuery()) {
-                while (rows.next()) {
-                    writers.add(rows.getString(1));
-                }
-            }
-            return writers;
         });
     }
 

@@ -13,9 +13,9 @@ import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
 /**
- * Waits until every transaction that held a lock on {@code files} has ended: one that read a row before its flip may still
- * read, or append to, the large object. Waiting on the snapshot horizon alone is not enough, since a transaction that only
- * read has no id.
+ * Waits until every transaction that held a lock on {@code files}, or one to write, has ended: one that read a row before its flip
+ * may still read, or append to, the large object. Waiting on the snapshot horizon alone is not enough, since a transaction that
+ * only read has no id.
  */
 public final class OlderTransactions {
 
@@ -24,6 +24,9 @@ public final class OlderTransactions {
             WHERE l.relation = 'files'::regclass
                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND l.pid IS DISTINCT FROM pg_backend_pid()""";
+
+    /** A reader's lock is a weaker one. */
+    private static final String WRITERS = HOLDERS + " AND l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock')";
 
     private static final String OLDEST = """
             SELECT coalesce(l.pid::text, 'a prepared transaction'),
@@ -34,9 +37,21 @@ public final class OlderTransactions {
     private static final Duration LOOK_EVERY = Duration.ofMillis(200);
 
     private final Database database;
+    private final String holders;
 
+    /** Those that have only read, too. */
     public OlderTransactions(Database database) {
+        this(database, HOLDERS);
+    }
+
+    private OlderTransactions(Database database, String holders) {
         this.database = database;
+        this.holders = holders;
+    }
+
+    /** Those that change rows, or have locked them to do so. */
+    public static OlderTransactions thatWrite(Database database) {
+        return new OlderTransactions(database, WRITERS);
     }
 
     /**
@@ -47,26 +62,39 @@ public final class OlderTransactions {
      * @throws StorageFailure.Busy if they haven't; the message names the oldest one's process and age
      */
     public void awaitEnd(Duration patience, BooleanSupplier stop) {
+        Optional<String> oldest = stillOpen(patience, stop);
+        if (oldest.isPresent()) {
+            throw new StorageFailure.Busy(Reasons.WAITING_FOR_TRANSACTIONS, oldest.get(), null);
+        }
+    }
+
+    /** The same without a failure: whether they have ended in time. */
+    public boolean haveEnded(Duration patience) {
+        return stillOpen(patience, () -> false).isEmpty();
+    }
+
+    /** The oldest of those that were open at the beginning and are at the end; empty as soon as there is none. */
+    private Optional<String> stillOpen(Duration patience, BooleanSupplier stop) {
         List<String> transactions = holders();
         long end = System.nanoTime() + patience.toNanos();
-        for (Optional<String> oldest = oldest(transactions); oldest.isPresent(); oldest = oldest(transactions)) {
-            if (System.nanoTime() > end || stop.getAsBoolean()) {
-                throw new StorageFailure.Busy(Reasons.WAITING_FOR_TRANSACTIONS, oldest.get(), null);
-            }
+        Optional<String> oldest = oldest(transactions);
+        while (oldest.isPresent() && System.nanoTime() <= end && !stop.getAsBoolean()) {
             Pauses.sleep(LOOK_EVERY);
+            oldest = oldest(transactions);
         }
+        return oldest;
     }
 
     private List<String> holders() {
         return database.with("list open transactions", connection -> {
-            List<String> holders = new ArrayList<>();
-            try (PreparedStatement statement = connection.prepareStatement(HOLDERS);
+            List<String> transactions = new ArrayList<>();
+            try (PreparedStatement statement = connection.prepareStatement(holders);
                     ResultSet rows = statement.executeQuery()) {
                 while (rows.next()) {
-                    holders.add(rows.getString(1));
+                    transactions.add(rows.getString(1));
                 }
             }
-            return holders;
+            return transactions;
         });
     }
 
