@@ -11,6 +11,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -47,6 +50,9 @@ public final class MigrateBench implements Runnable {
     private static final int NAIVE_THREADS_LARGE = 4;
     private static final int NAIVE_THREADS_SMALL = 8;
     private static final Duration PATIENCE = Duration.ofMinutes(5);
+
+    /** Of ours: a larger one makes nothing faster. */
+    private static final String HEAP = "-Xmx96m";
 
     /** Until the JVM's compilers have little left to do. */
     private static final int WARM_UPS = 3;
@@ -102,8 +108,13 @@ public final class MigrateBench implements Runnable {
                 .execute(arguments));
     }
 
-    /** One run: its time, and what each process spent on it. */
-    private record Run(double seconds, double client, double postgres, double sink, long peakMebibytes) {}
+    /**
+     * One run: its time, and what each process spent on it.
+     *
+     * @param firstByte after so many seconds the first byte of a blob reached the store; of a warm run nothing that means anything
+     */
+    private record Run(
+            double seconds, double firstByte, double client, double postgres, double sink, long peakMebibytes) {}
 
     /** The database and the sink, directly or a network away. */
     private record Site(String jdbcUrl, int databasePort, URI store, ChildProcess sink, List<ChildProcess> between)
@@ -132,8 +143,8 @@ public final class MigrateBench implements Runnable {
                 train(postgres);
             }
             System.out.println(
-                    "| set | run | who | s | rate | ours is faster by | CPU s/GB: client | PostgreSQL | sink | peak MiB |");
-            System.out.println("|---|---|---|---|---|---|---|---|---|---|");
+                    "| set | run | who | s | first byte s | rate | ours is faster by | CPU s/GB: client | PostgreSQL | sink | peak MiB |");
+            System.out.println("|---|---|---|---|---|---|---|---|---|---|---|");
             for (BlobSet set : sets) {
                 String name = create(postgres, set);
                 for (Way way : ways) {
@@ -267,6 +278,7 @@ public final class MigrateBench implements Runnable {
         }
         return new Run(
                 seconds,
+                0,
                 ChildProcess.cpuSeconds(process.pid()) - before,
                 ChildProcess.cpuSecondsOfFamily(postmaster) - database,
                 site.sink().cpuSeconds() - sink,
@@ -276,6 +288,7 @@ public final class MigrateBench implements Runnable {
     private Run cold(EmbeddedPostgres postgres, Site site, List<String> command, Map<String, String> environment)
             throws IOException, SQLException, InterruptedException {
         reset(site);
+        firstByteAt(site);
         long postmaster = postmaster(postgres);
         double client = ChildProcess.cpuSecondsOfEndedChildren();
         double sink = site.sink().cpuSeconds();
@@ -297,10 +310,22 @@ public final class MigrateBench implements Runnable {
         }
         return new Run(
                 seconds,
+                (firstByteAt(site) - start) / 1e9,
                 ChildProcess.cpuSecondsOfEndedChildren() - client,
                 ChildProcess.cpuSecondsOfFamily(postmaster) - database,
                 site.sink().cpuSeconds() - sink,
                 peak);
+    }
+
+    /** By {@link System#nanoTime}; it is forgotten with that. */
+    private static long firstByteAt(Site site) throws IOException, InterruptedException {
+        try (HttpClient http = HttpClient.newHttpClient()) {
+            return Long.parseLong(http.send(
+                            HttpRequest.newBuilder(site.store().resolve(Sink.FIRST_BYTE))
+                                    .build(),
+                            HttpResponse.BodyHandlers.ofString())
+                    .body());
+        }
     }
 
     private Process process(List<String> command, Map<String, String> environment) throws IOException {
@@ -329,11 +354,12 @@ public final class MigrateBench implements Runnable {
             double seconds = median(all, Run::seconds);
             System.out.printf(
                     Locale.ROOT,
-                    "| %s | %s | %s | %.2f | %s | %s | %.2f | %.2f | %.2f | %.0f |%n",
+                    "| %s | %s | %s | %.2f | %s | %s | %s | %.2f | %.2f | %.2f | %.0f |%n",
                     set.title,
                     way.title(),
                     who,
                     seconds,
+                    way == Way.WARM ? "" : "%.2f".formatted(median(all, Run::firstByte)),
                     set.isOfSmall()
                             ? "%.0f/s".formatted(set.blobs() / seconds)
                             : "%.0f MB/s".formatted(set.bytes() / 1e6 / seconds),
@@ -412,7 +438,7 @@ public final class MigrateBench implements Runnable {
     /** As the image starts it, from its jars. */
     private List<String> ours(List<String> more) {
         List<String> command = new ArrayList<>(List.of(
-                java(), "-XX:+UseSerialGC", "-Xms32m", "-Xmx256m", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"));
+                java(), "-XX:+UseSerialGC", "-Xms32m", HEAP, "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"));
         command.addAll(more);
         command.addAll(jvm);
         command.addAll(List.of("-cp", "target/blobstore-operator.jar", MAIN));
@@ -443,7 +469,8 @@ public final class MigrateBench implements Runnable {
     }
 
     private List<String> java(Class<?> program, List<String> arguments) {
-        List<String> command = new ArrayList<>(List.of(java(), "-Xmx256m", "-XX:+UseSerialGC"));
+        List<String> command =
+                new ArrayList<>(List.of(java(), program == CopyLoop.class ? HEAP : "-Xmx256m", "-XX:+UseSerialGC"));
         command.addAll(program == CopyLoop.class ? jvm : List.of());
         command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
         command.addAll(arguments);

@@ -24,8 +24,13 @@ import java.util.Map;
  *
  * <p>It answers every request so much later than its last byte came. Whole bodies are looked at only if they are tiny: there it
  * refuses what a store refuses that checks SHA-512, so whoever probes finds a store that proves.
+ *
+ * <p>{@value #FIRST_BYTE} tells by {@link System#nanoTime}, which the processes of a Linux machine share, when the first byte of a body
+ * came that is not tiny, since that was asked last.
  */
 public final class Sink {
+
+    static final String FIRST_BYTE = "/first-byte";
 
     private static final int READ_BYTES = 1 << 20;
     private static final int HEAD_BYTES_MAX = 16 << 10;
@@ -41,6 +46,8 @@ public final class Sink {
     private final ByteBuffer read = ByteBuffer.allocateDirect(READ_BYTES);
     private final Map<String, String> kept = new HashMap<>();
     private final Deque<Answer> answers = new ArrayDeque<>();
+
+    private long firstByteAt;
 
     private record Answer(long at, SocketChannel to, String text) {}
 
@@ -122,6 +129,7 @@ public final class Sink {
                     read.get(connection.looked, connection.lookedLength, count);
                     connection.lookedLength += count;
                 } else {
+                    firstByteAt = firstByteAt == 0 && count > 0 ? System.nanoTime() : firstByteAt;
                     read.position(read.position() + count);
                 }
                 connection.left -= count;
@@ -180,6 +188,11 @@ public final class Sink {
                     ? NONE
                     : "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: " + tiny.length() + "\r\n\r\n" + tiny;
         }
+        if (path.equals(FIRST_BYTE)) {
+            long at = firstByteAt;
+            firstByteAt = 0;
+            return ok("text/plain", Long.toString(at));
+        }
         if (target.startsWith("GET")) {
             return body("ListBucketResult", "<IsTruncated>false</IsTruncated>");
         }
@@ -219,8 +232,11 @@ public final class Sink {
     }
 
     private static String body(String element, String content) {
-        String xml = "<?xml version=\"1.0\"?><" + element + ">" + content + "</" + element + ">";
-        return "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: " + xml.length() + "\r\n\r\n" + xml;
+        return ok("application/xml", "<?xml version=\"1.0\"?><" + element + ">" + content + "</" + element + ">");
+    }
+
+    private static String ok(String type, String text) {
+        return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + text.length() + "\r\n\r\n" + text;
     }
 
     private void answer(Connection connection, String text) throws IOException {
