@@ -85,6 +85,11 @@ public final class MigrateBench implements Runnable {
     @Option(names = "--only-ours", description = "Without anything to compare with.")
     boolean onlyOurs;
 
+    @Option(
+            names = "--store-without-sha512",
+            description = "The store checks CRC-64/NVME instead: ours digests what it sends.")
+    boolean storeWithoutSha512;
+
     @Option(names = "--no-aot", description = "Cold runs of ours without a cache of a training run.")
     boolean withoutCache;
 
@@ -386,7 +391,8 @@ public final class MigrateBench implements Runnable {
                 List.of("-Xmx128m"),
                 Sink.class.getName(),
                 "" + port,
-                isDelayed ? STORE_DELAY_MILLIS : "0");
+                isDelayed ? STORE_DELAY_MILLIS : "0",
+                storeWithoutSha512 ? Sink.WITHOUT_SHA512 : "with-sha512");
         List<ChildProcess> between = new ArrayList<>();
         int databasePort = postgres.getPort();
         if (isDelayed) {

@@ -20,10 +20,11 @@ import java.util.Map;
 
 /**
  * An S3 store that costs next to nothing, to find out what everything else costs: takes every object and forgets it at once, but for
- * tiny ones. One thread for all connections: {@code Sink PORT DELAY_MILLIS}.
+ * tiny ones. One thread for all connections: {@code Sink PORT DELAY_MILLIS [without-sha512]}.
  *
  * <p>It answers every request so much later than its last byte came. Whole bodies are looked at only if they are tiny: there it
- * refuses what a store refuses that checks SHA-512, so whoever probes finds a store that proves.
+ * refuses what a store refuses that checks SHA-512, or, without that, one that checks CRC-64/NVME of objects, of parts, and of objects of
+ * one part. So whoever probes finds a store that proves; of what is larger nothing is checked.
  *
  * <p>{@value #FIRST_BYTE} tells by {@link System#nanoTime}, which the processes of a Linux machine share, when the first byte of a body
  * came that is not tiny, since that was asked last.
@@ -41,10 +42,17 @@ public final class Sink {
     private static final String CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
     private static final String NONE = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
+    static final String WITHOUT_SHA512 = "without-sha512";
+
+    /** As in the NVM Express NVM Command Set Specification, reflected. */
+    private static final long CRC64NVME = 0x9A6C_9329_AC4B_C9B5L;
+
     private final long delayNanos;
+    private final boolean knowsSha512;
     private final Selector selector = Selector.open();
     private final ByteBuffer read = ByteBuffer.allocateDirect(READ_BYTES);
     private final Map<String, String> kept = new HashMap<>();
+    private final Map<String, String> sumsOfTinyParts = new HashMap<>();
     private final Deque<Answer> answers = new ArrayDeque<>();
 
     private long firstByteAt;
@@ -66,7 +74,8 @@ public final class Sink {
         }
     }
 
-    private Sink(int port, Duration delay) throws IOException {
+    private Sink(int port, Duration delay, boolean knowsSha512) throws IOException {
+        this.knowsSha512 = knowsSha512;
         delayNanos = delay.toNanos();
         ServerSocketChannel server = ServerSocketChannel.open();
         server.setOption(StandardSocketOptions.SO_REUSEADDR, true);
@@ -76,7 +85,8 @@ public final class Sink {
     }
 
     public static void main(String[] arguments) throws IOException {
-        new Sink(Integer.parseInt(arguments[0]), Duration.ofMillis(Long.parseLong(arguments[1]))).run();
+        boolean knowsSha512 = arguments.length < 3 || !arguments[2].equals(WITHOUT_SHA512);
+        new Sink(Integer.parseInt(arguments[0]), Duration.ofMillis(Long.parseLong(arguments[1])), knowsSha512).run();
     }
 
     private void run() throws IOException {
@@ -200,34 +210,58 @@ public final class Sink {
             return body("InitiateMultipartUploadResult", "<UploadId>1</UploadId>");
         }
         if (target.startsWith("POST")) {
+            String sum = sumsOfTinyParts.remove(path);
+            if (sum != null && !isNothingOr(sum, header(request, "x-amz-checksum-crc64nvme"))) {
+                return refusal("400 Bad Request", "BadDigest");
+            }
             return body("CompleteMultipartUploadResult", "<ETag>\"0123456789abcdef0123456789abcdef-1\"</ETag>");
         }
-        if (isRefused(connection)) {
-            return refusal();
+        String sha512 = header(request, "x-amz-checksum-sha512");
+        if (!knowsSha512 && !sha512.isEmpty()) {
+            return refusal("501 Not Implemented", "NotImplemented");
         }
-        if (connection.looked.length > 0) {
+        if (connection.looked.length == 0) {
+            return OK;
+        }
+        String crc64Nvme = crc64Nvme(connection.looked);
+        if (!isNothingOr(sha512(connection.looked), sha512)
+                || !isNothingOr(crc64Nvme, header(request, "x-amz-checksum-crc64nvme"))) {
+            return refusal("400 Bad Request", "BadDigest");
+        }
+        if (target.contains("partNumber")) {
+            sumsOfTinyParts.put(path, crc64Nvme);
+        } else {
             kept.put(path, new String(connection.looked, StandardCharsets.ISO_8859_1));
         }
         return OK;
     }
 
-    private boolean isRefused(Connection connection) {
-        if (connection.looked.length == 0) {
-            return false;
-        }
-        String sha512 = header(connection.request, "x-amz-checksum-sha512");
-        if (sha512.isEmpty()) {
-            return false;
-        }
-        Digest digest = new Digest();
-        digest.update(ByteBuffer.wrap(connection.looked));
-        return !sha512.equals(
-                Base64.getEncoder().encodeToString(digest.finish().sha512().bytes()));
+    private static boolean isNothingOr(String right, String sent) {
+        return sent.isEmpty() || sent.equals(right);
     }
 
-    private static String refusal() {
-        String xml = "<?xml version=\"1.0\"?><Error><Code>BadDigest</Code><Message>no</Message></Error>";
-        return "HTTP/1.1 400 Bad Request\r\nContent-Type: application/xml\r\nContent-Length: " + xml.length()
+    private static String sha512(byte[] bytes) {
+        Digest digest = new Digest();
+        digest.update(ByteBuffer.wrap(bytes));
+        return Base64.getEncoder().encodeToString(digest.finish().sha512().bytes());
+    }
+
+    private static String crc64Nvme(byte[] bytes) {
+        long crc = ~0L;
+        for (byte next : bytes) {
+            crc ^= next & 0xFF;
+            for (int bit = 0; bit < Byte.SIZE; bit++) {
+                crc = (crc & 1) == 0 ? crc >>> 1 : (crc >>> 1) ^ CRC64NVME;
+            }
+        }
+        return Base64.getEncoder()
+                .encodeToString(
+                        ByteBuffer.allocate(Long.BYTES).putLong(~crc).array());
+    }
+
+    private static String refusal(String status, String code) {
+        String xml = "<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>no</Message></Error>";
+        return "HTTP/1.1 " + status + "\r\nContent-Type: application/xml\r\nContent-Length: " + xml.length()
                 + "\r\n\r\n" + xml;
     }
 

@@ -154,7 +154,6 @@ final class BlobMover implements Mover {
         return switch (store.proof(body.size())) {
             case NONE -> false;
             case CONTENT -> true;
-            case TRANSFER -> body.held().isPresent();
             case DIGEST -> body.sha512().isPresent();
         };
     }

@@ -5,11 +5,9 @@ public enum Proof {
     /** Nothing: the object must be read back. */
     NONE,
     /**
-     * That the bytes are those that were sent, by a checksum that was sent before them; of a body that doesn't lie in memory, nothing.
-     * Whether they are the blob's is for the sender to know.
+     * That the bytes are those that the body delivers, which was read whole, to its end. Whether they are the blob's is for the body,
+     * or the sender, to know.
      */
-    TRANSFER,
-    /** That the bytes are those that the body delivers, which was read whole besides, to its end. */
     CONTENT,
     /** That the bytes have the digest that was sent with them; of a body whose digest isn't known, nothing. */
     DIGEST

@@ -33,7 +33,8 @@ public interface ReplayableBody {
     }
 
     /**
-     * Some of the bytes, delivered on demand and never faster than asked for. Each subscription reads anew, and any number may be
+     * Some of the bytes, delivered on demand and never faster than asked for, by a thread that may wait unless they are {@link #held}.
+     * Each subscription reads anew, and any number may be
      * read at once. If the source doesn't hold as many there, it ends with an error before the last byte is delivered; whether they
      * are those that were promised is for who reads all of them.
      */

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.ObjectKey;
-import io.flynn.blobstore.blob.Secret;
 import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
@@ -19,6 +18,7 @@ import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.TransferSizes;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3;
+import io.flynn.blobstore.testkit.TcpLink;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What each kind of store proves by taking an object, and that it is found out by what the store does, not by what it is. */
 class StoreProofIT {
 
-    private static final TransferSizes SMALL_PARTS = new TransferSizes(6 << 20, 5 << 20, 1 << 20, 256 << 10);
+    private static final TransferSizes SMALL_PARTS = new TransferSizes(6 << 20, 5 << 20, 5 << 20, 1 << 20, 256 << 10);
 
     /** Around the edges of a chunk that a checksum follows, and of what is announced before it is sent. */
     private static final int[] SIZES = {0, 1, 7, 16 * 1024, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20};
@@ -58,7 +58,11 @@ class StoreProofIT {
                         .isEqualTo(Reasons.TARGET_DIFFERS);
                 assertThat(store.sizeOf(key)).isEmpty();
             }
-            partsMakeTheWhole(store, Proof.CONTENT);
+            partsMakeTheWhole(store);
+            ObjectKey key = key();
+            assertThatThrownBy(() -> store.put(key, changing())).isInstanceOf(StorageFailure.OutcomeUnknown.class);
+            assertThat(store.sizeOf(key)).isEmpty();
+            whatFlipsOnTheWayIsRefused(program.backend(Blobs.S3MAIN));
         }
     }
 
@@ -66,9 +70,11 @@ class StoreProofIT {
     void minioTakesAWrongDigestButNoWrongCrc() throws Exception {
         try (StoreProgram program = StoreProgram.minio(folder);
                 S3BlobStore store = store(program)) {
-            assertThat(store.proof(1)).isEqualTo(Proof.TRANSFER);
+            assertThat(store.proof(1)).isEqualTo(Proof.CONTENT);
             everyBodyArrives(store);
-            partsMakeTheWhole(store, Proof.NONE);
+            partsMakeTheWhole(store);
+            whatIsSentIsWhatWasRead(store);
+            whatFlipsOnTheWayIsRefused(program.backend(Blobs.S3MAIN));
         }
     }
 
@@ -76,12 +82,13 @@ class StoreProofIT {
     void s3ProxyKnowsNoDigestButRefusesAWrongCrc() {
         try (LocalS3 s3 = LocalS3.start()) {
             s3.createBucket("blobs");
-            try (S3BlobStore store = new S3BlobStore(
-                    s3.backend(Blobs.S3MAIN, "blobs"), 4, Verification.STORE_CHECKSUM, new Traffic(), SMALL_PARTS)) {
-                assertThat(store.proof(1)).isEqualTo(Proof.TRANSFER);
+            try (S3BlobStore store = store(s3.backend(Blobs.S3MAIN, "blobs"))) {
+                assertThat(store.proof(1)).isEqualTo(Proof.CONTENT);
                 assertThat(s3.sizes("blobs")).isEmpty();
                 everyBodyArrives(store);
-                partsMakeTheWhole(store, Proof.CONTENT);
+                partsMakeTheWhole(store);
+                whatIsSentIsWhatWasRead(store);
+                whatFlipsOnTheWayIsRefused(s3.backend(Blobs.S3MAIN, "blobs"));
                 assertThat(s3.unfinishedUploads("blobs")).isEmpty();
             }
         }
@@ -100,21 +107,11 @@ class StoreProofIT {
     }
 
     private static S3BlobStore store(StoreProgram program) {
-        URI endpoint = program.endpoint();
-        return new S3BlobStore(
-                new BackendSettings(
-                        Blobs.S3MAIN,
-                        BackendSettings.Kind.S3,
-                        StoreProgram.REGION,
-                        StoreProgram.BUCKET,
-                        Optional.of(endpoint),
-                        true,
-                        new Secret(StoreProgram.ACCESS_KEY_ID),
-                        new Secret(StoreProgram.SECRET_ACCESS_KEY)),
-                8,
-                Verification.STORE_CHECKSUM,
-                new Traffic(),
-                SMALL_PARTS);
+        return store(program.backend(Blobs.S3MAIN));
+    }
+
+    private static S3BlobStore store(BackendSettings backend) {
+        return new S3BlobStore(backend, 8, Verification.STORE_CHECKSUM, new Traffic(), SMALL_PARTS);
     }
 
     private static void everyBodyArrives(S3BlobStore store) {
@@ -131,8 +128,8 @@ class StoreProofIT {
         }
     }
 
-    private static void partsMakeTheWhole(S3BlobStore store, Proof proof) {
-        assertThat(store.proof(SMALL_PARTS.wholeMax() + 1)).isEqualTo(proof);
+    private static void partsMakeTheWhole(S3BlobStore store) {
+        assertThat(store.proof(SMALL_PARTS.wholeMax() + 1)).isEqualTo(Proof.CONTENT);
         for (int size : new int[] {(6 << 20) + 1, 15 << 20, (20 << 20) - 1}) {
             byte[] bytes = bytes(size);
             ObjectKey key = key();
@@ -141,19 +138,55 @@ class StoreProofIT {
                     .as("%d bytes", size)
                     .contains(new BlobContent(size, Blobs.sha512(bytes)));
         }
+    }
+
+    private static void whatIsSentIsWhatWasRead(S3BlobStore store) {
+        Changing changing = changing();
         ObjectKey key = key();
+        store.put(key, changing);
+        assertThat(store.readBack(key, changing.size()))
+                .contains(new BlobContent(
+                        changing.size(), Blobs.sha512(changing.whole().bytes())));
+    }
+
+    private static Changing changing() {
         byte[] read = bytes(15 << 20);
         byte[] sent = read.clone();
         sent[7 << 20] ^= 1;
-        ReplayableBody changing = new Changing(new Body(read, Optional.empty()), new Body(sent, Optional.empty()));
-        if (proof == Proof.CONTENT) {
-            assertThatThrownBy(() -> store.put(key, changing)).isInstanceOf(StorageFailure.OutcomeUnknown.class);
-            assertThat(store.sizeOf(key)).isEmpty();
+        return new Changing(new Body(read, Optional.empty()), new Body(sent, Optional.empty()));
+    }
+
+    private static void whatFlipsOnTheWayIsRefused(BackendSettings direct) {
+        URI endpoint = direct.endpoint().orElseThrow();
+        try (TcpLink link = TcpLink.to(endpoint.getHost(), endpoint.getPort());
+                S3BlobStore store = store(new BackendSettings(
+                        direct.name(),
+                        direct.kind(),
+                        direct.region(),
+                        direct.bucket(),
+                        Optional.of(URI.create("http://127.0.0.1:" + link.port())),
+                        true,
+                        direct.accessKeyId(),
+                        direct.secretAccessKey()))) {
+            for (int size : new int[] {100_000, 3 << 20, 15 << 20}) {
+                assertThat(store.proof(size)).isNotEqualTo(Proof.NONE);
+                byte[] bytes = bytes(size);
+                Optional<Sha512> known = Optional.of(Blobs.sha512(bytes));
+                ObjectKey key = key();
+                link.flipNextBit();
+                assertThatThrownBy(() -> store.put(key, new Body(bytes, known)))
+                        .as("%d bytes", size)
+                        .isInstanceOf(StorageFailure.class);
+                assertThat(link.bitsToFlip()).isZero();
+                assertThat(store.sizeOf(key)).isEmpty();
+                store.put(key, new Body(bytes, known));
+                assertThat(store.readBack(key, size)).contains(new BlobContent(size, known.orElseThrow()));
+            }
         }
     }
 
     /** Its parts aren't those of the whole. */
-    private record Changing(ReplayableBody whole, ReplayableBody parts) implements ReplayableBody {
+    private record Changing(Body whole, Body parts) implements ReplayableBody {
 
         @Override
         public long size() {

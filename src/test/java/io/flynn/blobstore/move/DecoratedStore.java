@@ -3,6 +3,7 @@ package io.flynn.blobstore.move;
 import io.flynn.blobstore.blob.BlobContent;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.ReplayableBody;
 import java.io.InputStream;
 import java.util.Optional;
@@ -25,6 +26,11 @@ class DecoratedStore implements BlobStore {
     @Override
     public void put(ObjectKey key, ReplayableBody body) {
         store.put(key, body);
+    }
+
+    @Override
+    public Proof proof(long bytes) {
+        return store.proof(bytes);
     }
 
     @Override

@@ -12,6 +12,7 @@ import io.flynn.blobstore.blob.Digest;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.blob.Sha512;
 import io.flynn.blobstore.conformance.StoreProgram;
+import io.flynn.blobstore.decide.BackendSettings;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
@@ -19,6 +20,8 @@ import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageReport.Finding;
 import io.flynn.blobstore.decide.VacuumMode;
 import io.flynn.blobstore.decide.Verification;
+import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.Proof;
 import io.flynn.blobstore.store.Traffic;
 import io.flynn.blobstore.store.s3.S3BlobStore;
 import io.flynn.blobstore.store.s3.S3BucketListing;
@@ -27,13 +30,17 @@ import io.flynn.blobstore.store.s3.TransferSizes;
 import io.flynn.blobstore.testkit.Blobs;
 import io.flynn.blobstore.testkit.LocalS3.Operation;
 import io.flynn.blobstore.testkit.StoreFault;
+import io.flynn.blobstore.testkit.TcpLink;
+import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -41,6 +48,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
 
@@ -52,10 +60,30 @@ class LargeBlobsIT extends MoveFixture {
     /** Three parts, the last of which ends in the middle of a chunk. */
     private static final int SIZE = 12 * MIB + 17;
 
-    private static final TransferSizes SIZES = new TransferSizes(6 * MIB, 5 * MIB, 8 * MIB, 2 * MIB);
+    private static final TransferSizes SIZES = new TransferSizes(6 * MIB, 5 * MIB, 0, 8 * MIB, 2 * MIB);
 
-    /** The fewest that there are with the store when a large blob is moved. */
-    private static final int EXCHANGES = 12;
+    /** How it is stored, and why that is believed. */
+    enum Way {
+        READ_BACK(Verification.READ_BACK, SIZES, 12),
+        /** Parts as they come, beside the whole. */
+        PARTED(Verification.STORE_CHECKSUM, SIZES, 12),
+        /** Parts that lie in memory. */
+        GATHERED(Verification.STORE_CHECKSUM, new TransferSizes(6 * MIB, 5 * MIB, 5 * MIB, 8 * MIB, 2 * MIB), 27);
+
+        private final Verification verification;
+
+        @SuppressWarnings("ImmutableEnumChecker") // It is a record of numbers.
+        private final TransferSizes sizes;
+
+        /** The fewest exchanges that there are with the store when a large blob is moved. */
+        private final int exchanges;
+
+        Way(Verification verification, TransferSizes sizes, int exchanges) {
+            this.verification = verification;
+            this.sizes = sizes;
+            this.exchanges = exchanges;
+        }
+    }
 
     private static final Route BACK = Route.ofAll(S3MAIN, BackendName.POSTGRES);
     private static final Route ON = Route.ofAll(S3MAIN, S3OTHER);
@@ -69,20 +97,20 @@ class LargeBlobsIT extends MoveFixture {
         opened.forEach(S3BlobStore::close);
     }
 
-    private Stores stores(Verification verification) {
+    private Stores stores(Way way) {
         return new Stores(Map.of(
-                S3MAIN, store(S3MAIN, world.bucket, verification),
-                S3OTHER, store(S3OTHER, world.otherBucket, verification)));
+                S3MAIN, store(s3.backend(S3MAIN, world.bucket), way),
+                S3OTHER, store(s3.backend(S3OTHER, world.otherBucket), way)));
     }
 
-    private S3BlobStore store(BackendName backend, String bucket, Verification verification) {
-        S3BlobStore store = new S3BlobStore(s3.backend(backend, bucket), 16, verification, new Traffic(), SIZES);
+    private S3BlobStore store(BackendSettings backend, Way way) {
+        S3BlobStore store = new S3BlobStore(backend, 16, way.verification, new Traffic(), way.sizes);
         opened.add(store);
         return store;
     }
 
-    private StageReport copy(Verification verification) {
-        return world.copy(MoveWorld.TO_S3, stores(verification));
+    private StageReport copy(Way way) {
+        return world.copy(MoveWorld.TO_S3, stores(way));
     }
 
     private void assertMoved(StageReport copied, UUID id, byte[] content) {
@@ -100,13 +128,13 @@ class LargeBlobsIT extends MoveFixture {
     }
 
     @ParameterizedTest
-    @EnumSource(Verification.class)
-    void aLargeBlobGoesByPartsAndIsProven(Verification verification) {
+    @EnumSource(Way.class)
+    void aLargeBlobGoesByPartsAndIsProven(Way way) {
         byte[] content = bytes(SIZE, 1);
         UUID id = world.add("/large", content);
         long parts = s3.count(Operation.UPLOAD_PART);
 
-        StageReport copied = copy(verification);
+        StageReport copied = copy(way);
 
         assertMoved(copied, id, content);
         assertThat(s3.count(Operation.UPLOAD_PART) - parts).isGreaterThanOrEqualTo(3);
@@ -115,32 +143,81 @@ class LargeBlobsIT extends MoveFixture {
     }
 
     @ParameterizedTest
-    @EnumSource(Verification.class)
-    void aRowWithoutADigestGetsOne(Verification verification) {
+    @EnumSource(Way.class)
+    void aRowWithoutADigestGetsOne(Way way) {
         byte[] content = bytes(SIZE, 2);
         UUID id = world.add("/large", content, null);
 
-        assertMoved(copy(verification), id, content);
+        assertMoved(copy(way), id, content);
 
         assertThat(world.column(id, "encode(sha512, 'hex')"))
                 .isEqualTo(Blobs.sha512(content).toString());
     }
 
-    @Test
-    void aStoreThatDoesNotKnowChecksumsOfPartsIsReadBack() {
+    @ParameterizedTest
+    @ValueSource(ints = {5 * MIB + 1, SIZE})
+    void aStoreThatDoesNotKnowChecksumsOfPartsIsReadBack(int size) {
         s3.refuseChecksumsOfParts(true);
-        byte[] content = bytes(SIZE, 3);
+        byte[] content = bytes(size, 3);
         UUID id = world.add("/large", content);
-        long reads = s3.count(Operation.GET);
+        Watched store = new Watched(store(world.settings(), Way.GATHERED));
 
-        assertMoved(copy(Verification.STORE_CHECKSUM), id, content);
+        assertMoved(world.copyRun(store).run(), id, content);
 
-        assertThat(s3.count(Operation.GET)).isGreaterThan(reads);
+        assertThat(store.readBacks).hasValue(1);
+    }
+
+    /** A store counts more than is asked of it: S3Proxy reads the parts of which it makes an object. */
+    private static final class Watched extends DecoratedStore {
+
+        private final AtomicInteger readBacks = new AtomicInteger();
+
+        Watched(BlobStore store) {
+            super(store);
+        }
+
+        @Override
+        public Optional<BlobContent> readBack(ObjectKey key, long expected) {
+            readBacks.incrementAndGet();
+            return super.readBack(key, expected);
+        }
     }
 
     @ParameterizedTest
-    @EnumSource(Verification.class)
-    void whatIsNotWhatItsRowSaysStaysAndIsNamed(Verification verification) {
+    @ValueSource(ints = {MIB + 1, 5 * MIB, 5 * MIB + 1, SIZE})
+    void whatIsSentWithItsChecksumIsNotReadBack(int size) {
+        byte[] content = bytes(size, 5);
+        UUID id = world.add("/streamed", content);
+        Watched store = new Watched(store(world.settings(), Way.GATHERED));
+
+        assertMoved(world.copyRun(store).run(), id, content);
+
+        assertThat(store.readBacks).hasValue(0);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {3 * MIB, SIZE})
+    void aBitThatFlipsOnTheWayIsRefusedAndSentAgain(int size) {
+        byte[] content = bytes(size, 6);
+        UUID id = world.add("/streamed", content);
+        try (TcpLink link = TcpLink.to("127.0.0.1", s3.endpoint().getPort())) {
+            URI by = URI.create("http://127.0.0.1:" + link.port());
+            Watched store = new Watched(store(s3.backend(S3MAIN, world.bucket, by), Way.GATHERED));
+            assertThat(store.proof(size)).isEqualTo(Proof.CONTENT);
+            link.flipNextBit();
+
+            StageReport copied = world.copyRun(store).run();
+
+            assertMoved(copied, id, content);
+            assertThat(link.bitsToFlip()).isZero();
+            assertThat(copied.figure(Figure.UPLOADS)).hasValue(2);
+            assertThat(store.readBacks).hasValue(0);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Way.class)
+    void whatIsNotWhatItsRowSaysStaysAndIsNamed(Way way) {
         UUID longer = world.add("/longer", bytes(SIZE + 1, 1));
         UUID shorter = world.add("/shorter", bytes(SIZE - 1, 2));
         world.pg.execute("UPDATE files SET size = " + SIZE);
@@ -149,7 +226,7 @@ class LargeBlobsIT extends MoveFixture {
         UUID missing = world.add("/missing", bytes(SIZE, 4));
         world.pg.execute("SELECT lo_unlink(file_oid) FROM files WHERE name = '/missing'");
 
-        StageReport copied = copy(verification);
+        StageReport copied = copy(way);
 
         assertThat(copied.reason()).isEqualTo(Reasons.BLOBS_FAILED);
         assertThat(copied.findings())
@@ -180,53 +257,62 @@ class LargeBlobsIT extends MoveFixture {
     void someOfWhatGoesWrongOnceIsDoneAgain() {
         Random random = new Random(20_261_123);
         for (StoreFault fault : faults()) {
-            goesWrong(1 + random.nextInt(EXCHANGES), fault);
+            for (Way way : List.of(Way.PARTED, Way.GATHERED)) {
+                goesWrong(way, 1 + random.nextInt(way.exchanges), fault);
+            }
         }
     }
 
     @Tag("long")
-    @Test
-    void whateverGoesWrongOnceIsDoneAgain() {
+    @ParameterizedTest
+    @EnumSource(
+            value = Way.class,
+            names = {"PARTED", "GATHERED"})
+    void whateverGoesWrongOnceIsDoneAgain(Way way) {
         for (StoreFault fault : faults()) {
             int n = 1;
-            while (goesWrong(n, fault)) {
+            while (goesWrong(way, n, fault)) {
                 n++;
             }
-            assertThat(n).as("exchanges with a store").isGreaterThan(EXCHANGES);
+            assertThat(n).as("exchanges with a store").isGreaterThan(way.exchanges);
         }
     }
 
     /** @return whether there was an n-th exchange */
-    private boolean goesWrong(int n, StoreFault fault) {
+    private boolean goesWrong(Way way, int n, StoreFault fault) {
         byte[] content = bytes(SIZE, n);
         UUID id = world.add("/large " + UUID.randomUUID(), content);
         s3.fail(n, fault);
-        StageReport copied = copyOrFail();
+        StageReport copied = copyOrFail(way);
         boolean hasNth = n <= s3.exchanges();
         s3.fail(0, StoreFault.NONE);
 
         String key = ObjectKey.of(id, Blobs.sha512(content)).toString();
-        assertThat(s3.unfinishedUploads(world.bucket)).as("%d %s", n, fault).doesNotContain(key);
+        assertThat(s3.unfinishedUploads(world.bucket)).as("%s %d %s", way, n, fault).doesNotContain(key);
         for (int again = 0; again < 3 && !copied.reason().equals(Reasons.DONE); again++) {
-            copied = copyOrFail();
+            copied = copyOrFail(way);
         }
-        assertThat(copied.reason()).as("%d %s %s", n, fault, copied).isEqualTo(Reasons.DONE);
-        assertThat(world.object(id)).as("%d %s", n, fault).isEqualTo(content);
-        assertThat(s3.unfinishedUploads(world.bucket)).as("%d %s", n, fault).doesNotContain(key);
+        assertThat(copied.reason()).as("%s %d %s %s", way, n, fault, copied).isEqualTo(Reasons.DONE);
+        assertThat(world.object(id)).as("%s %d %s", way, n, fault).isEqualTo(content);
+        assertThat(s3.unfinishedUploads(world.bucket)).as("%s %d %s", way, n, fault).doesNotContain(key);
         return hasNth;
     }
 
-    private StageReport copyOrFail() {
+    private StageReport copyOrFail(Way way) {
         StageContext context = world.context(Stage.COPY);
         return new StageRunner(Stage.COPY, context.progress(), new SilentOutput())
-                .run(() -> new CopyRun(context, MoveWorld.TO_S3, stores(Verification.STORE_CHECKSUM), 4, 2));
+                .run(() -> new CopyRun(context, MoveWorld.TO_S3, stores(way), 4, 2));
     }
 
-    @Test
-    void theLostAnswerToAnUploadsEndIsLookedUp() {
+    @ParameterizedTest
+    @EnumSource(
+            value = Way.class,
+            names = {"READ_BACK", "GATHERED"})
+    void theLostAnswerToAnUploadsEndIsLookedUp(Way way) {
         byte[] content = bytes(SIZE, 1);
         UUID id = world.add("/large", content);
-        Stores stores = stores(Verification.READ_BACK);
+        Stores stores = stores(way);
+        assertThat(stores.at(S3MAIN).proof(SIZE)).isNotNull();
         s3.loseNextCompletion();
 
         StageReport copied = world.copy(MoveWorld.TO_S3, stores);
@@ -244,7 +330,7 @@ class LargeBlobsIT extends MoveFixture {
         s3.overwrite(world.bucket, key, bytes(SIZE, 2));
         s3.failNext(Operation.COMPLETE_MULTIPART, 4);
 
-        StageReport copied = copy(Verification.READ_BACK);
+        StageReport copied = copy(Way.READ_BACK);
 
         assertMoved(copied, id, content);
         assertThat(copied.figure(Figure.UPLOADS)).hasValue(2);
@@ -253,10 +339,10 @@ class LargeBlobsIT extends MoveFixture {
     @Test
     void anUploadThatFailsForGoodLeavesNothing() {
         UUID id = world.add("/large", bytes(SIZE, 1));
+        S3BlobStore store = store(world.settings(), Way.READ_BACK);
         s3.failNext(Operation.UPLOAD_PART, Integer.MAX_VALUE);
 
-        StageReport copied = world.copyRun(store(S3MAIN, world.bucket, Verification.READ_BACK))
-                .run();
+        StageReport copied = world.copyRun(store).run();
 
         assertThat(copied.reason()).isEqualTo(Reasons.BLOBS_FAILED);
         assertThat(world.backend(id)).isEqualTo("postgres");
@@ -285,7 +371,7 @@ class LargeBlobsIT extends MoveFixture {
         }
         assertThat(s3.unfinishedUploads(world.bucket)).hasSize(2);
 
-        assertMoved(copy(Verification.READ_BACK), id, content);
+        assertMoved(copy(Way.READ_BACK), id, content);
     }
 
     /** Of a size that one PUT can't carry, and as S3 wants its parts. */
@@ -336,7 +422,7 @@ class LargeBlobsIT extends MoveFixture {
         UUID id = world.addObject("/large", content);
         long reads = s3.count(Operation.GET);
 
-        StageReport copied = world.copy(route, stores(Verification.READ_BACK));
+        StageReport copied = world.copy(route, stores(Way.READ_BACK));
 
         assertThat(copied.reason()).as(copied.message() + copied.findings()).isEqualTo(Reasons.DONE);
         assertThat(world.backend(id)).isEqualTo(route.to().value());
@@ -356,7 +442,7 @@ class LargeBlobsIT extends MoveFixture {
         s3.overwrite(world.bucket, world.column(shorter, "external_id"), bytes(SIZE - 6 * MIB, 2));
         s3.overwrite(world.bucket, world.column(rotten, "external_id"), bytes(SIZE, 4));
 
-        StageReport copied = world.copy(route, stores(Verification.READ_BACK));
+        StageReport copied = world.copy(route, stores(Way.READ_BACK));
 
         assertThat(copied.findings())
                 .extracting(Finding::subject, Finding::reason)
@@ -382,7 +468,7 @@ class LargeBlobsIT extends MoveFixture {
                         world.stores())
                 .run();
         assertThat(back.reason()).isEqualTo(Reasons.BLOB_TOO_LARGE);
-        assertThat(copy(Verification.READ_BACK).reason()).isEqualTo(Reasons.DONE);
+        assertThat(copy(Way.READ_BACK).reason()).isEqualTo(Reasons.DONE);
         assertThat(world.copy(BACK).findings()).extracting(Finding::reason).containsExactly(Reasons.BLOB_TOO_LARGE);
     }
 }

@@ -31,6 +31,9 @@ public final class TcpLink implements AutoCloseable {
 
     private static final int BUFFER_BYTES = 64 * 1024;
 
+    /** Longer than any request's head, so its last byte is one of a body. */
+    private static final int SURELY_BODY_BYTES = 16 * 1024;
+
     private static final Gate OPEN = direction -> {};
 
     private final String host;
@@ -43,6 +46,7 @@ public final class TcpLink implements AutoCloseable {
     private long left = Long.MAX_VALUE;
     private boolean staysCut;
     private boolean isCut;
+    private int bitsToFlip;
 
     private TcpLink(String host, int port) throws IOException {
         this.host = host;
@@ -87,6 +91,16 @@ public final class TcpLink implements AutoCloseable {
     /** The next bytes this way don't arrive; others can be made at once. */
     public void cutNext(Direction direction) {
         cutAfter(direction, 0, false);
+    }
+
+    /** One bit of the next body that is sent up arrives as another; bodies that fit into a few packets are spared. */
+    public synchronized void flipNextBit() {
+        bitsToFlip = 1;
+    }
+
+    /** How many are still to be flipped. */
+    public synchronized int bitsToFlip() {
+        return bitsToFlip;
     }
 
     public synchronized void mend() {
@@ -134,6 +148,9 @@ public final class TcpLink implements AutoCloseable {
             for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
                 gate.pass(direction);
                 int allowed = allowed(direction, read);
+                if (isFlipped(direction, allowed)) {
+                    buffer[allowed - 1] ^= 1;
+                }
                 out.write(buffer, 0, allowed);
                 if (allowed < read) {
                     breakAll();
@@ -148,6 +165,12 @@ public final class TcpLink implements AutoCloseable {
             sockets.remove(from);
             sockets.remove(to);
         }
+    }
+
+    private synchronized boolean isFlipped(Direction direction, int bytes) {
+        boolean isFlipped = bitsToFlip > 0 && direction == Direction.UP && bytes >= SURELY_BODY_BYTES;
+        bitsToFlip -= isFlipped ? 1 : 0;
+        return isFlipped;
     }
 
     private synchronized int allowed(Direction direction, int bytes) {

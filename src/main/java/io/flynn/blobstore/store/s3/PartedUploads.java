@@ -18,17 +18,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import software.amazon.awssdk.services.s3.model.CompleteMultipartUploadRequest;
-import software.amazon.awssdk.services.s3.model.CreateMultipartUploadRequest;
-import software.amazon.awssdk.services.s3.model.HeadObjectResponse;
 
 /**
  * Stores what one request can't carry: by parts, some of them on their way at once, each read anew for every attempt, none kept in
- * memory. Nothing can be read under the key before all of them are there. A store that checks the checksum of such an object is told the
- * one that those of its parts make, before it makes the object of them.
- *
- * <p>After a failure no upload is left; what a process leaves that dies, {@code blobstore check} lists, and the next upload to the key
- * aborts. Thread-safe; blocks, and throws {@link StorageFailure} when the store fails.
+ * memory. Thread-safe; blocks, and throws {@link StorageFailure} when the store fails.
  */
 final class PartedUploads {
 
@@ -40,7 +33,6 @@ final class PartedUploads {
     private final S3Calls calls;
     private final TransferSizes sizes;
     private final Traffic traffic;
-    private final MultipartUploads unfinished;
     private final Semaphore beside = new Semaphore(BESIDE);
     private final Lazily<PartedChecks> checks;
 
@@ -49,7 +41,6 @@ final class PartedUploads {
         this.calls = calls;
         this.sizes = sizes;
         this.traffic = traffic;
-        unfinished = new MultipartUploads(calls.client(), calls.bucket(), calls.place());
         checks = new Lazily<>(() -> {
             PartedChecks seen = new StoreProofProbe(calls).askParted();
             LOG.info("of objects that are sent by parts {} checks {}", calls.place(), seen);
@@ -69,85 +60,21 @@ final class PartedUploads {
      *     #isChecked}
      */
     void put(ObjectKey key, ReplayableBody body, boolean isProven) {
-        unfinished.abort(key, Optional.empty());
-        // What lies there may be as long, and wrong.
-        Optional<String> before = head(key).map(HeadObjectResponse::eTag);
-        String id = begin(key, body);
+        PartedObject object = new PartedObject(calls, checks.get(), key, body.type());
         Optional<Whole> whole = Optional.empty();
         try {
             whole = isProven ? Optional.of(readWhole(body)) : Optional.empty();
-            List<SentPart> parts = new Upload(key, id, body).send();
-            long crc = SentPart.crc64Nvme(parts);
-            if (whole.isPresent() && crc64Nvme(whole.get()) != crc) {
+            List<SentPart> parts = new Upload(key, object, body).send();
+            if (whole.isPresent() && crc64Nvme(whole.get()) != SentPart.crc64Nvme(parts)) {
                 throw new StorageFailure.OutcomeUnknown(
                         Reasons.TARGET_DIFFERS, "what was sent for object " + key + " changed while it was read", null);
             }
-            complete(
-                    key,
-                    checks.get()
-                            .atEnd(
-                                    CompleteMultipartUploadRequest.builder()
-                                            .bucket(calls.bucket())
-                                            .key(key.toString())
-                                            .uploadId(id),
-                                    parts,
-                                    crc)
-                            .build(),
-                    body.size(),
-                    before);
+            object.complete(parts);
         } catch (RuntimeException e) {
-            abort(key, id, e);
+            object.abort(e);
             throw e;
         } finally {
             whole.ifPresent(Whole::cancel);
-        }
-    }
-
-    private Optional<HeadObjectResponse> head(ObjectKey key) {
-        try {
-            return Optional.of(calls.await(
-                    "look at object " + key,
-                    client -> client.headObject(r -> r.bucket(calls.bucket()).key(key.toString()))));
-        } catch (StorageFailure.Missing e) {
-            if (e.reason().equals(Reasons.OBJECT_MISSING)) {
-                return Optional.empty();
-            }
-            throw e;
-        }
-    }
-
-    private String begin(ObjectKey key, ReplayableBody body) {
-        MultipartUploads.Repetition repetition = new MultipartUploads.Repetition();
-        CreateMultipartUploadRequest.Builder request = checks.get()
-                .atBegin(CreateMultipartUploadRequest.builder()
-                        .bucket(calls.bucket())
-                        .key(key.toString())
-                        .contentType(ObjectType.of(body.type()))
-                        .overrideConfiguration(o -> o.addMetricPublisher(repetition)));
-        try {
-            String id = calls.await(
-                            "begin an upload of object " + key, client -> client.createMultipartUpload(request.build()))
-                    .uploadId();
-            if (repetition.mayBe()) {
-                unfinished.abort(key, Optional.of(id));
-            }
-            return id;
-        } catch (StorageFailure e) {
-            // An upload whose beginning was never answered has no name here.
-            suppressed(e, () -> unfinished.abort(key, Optional.empty()));
-            throw e;
-        }
-    }
-
-    private void abort(ObjectKey key, String id, RuntimeException cause) {
-        suppressed(cause, () -> unfinished.abort(key, id));
-    }
-
-    private static void suppressed(RuntimeException cause, Runnable cleaning) {
-        try {
-            cleaning.run();
-        } catch (StorageFailure e) {
-            cause.addSuppressed(e);
         }
     }
 
@@ -167,42 +94,19 @@ final class PartedUploads {
         return calls.join("read what is sent", whole.crc);
     }
 
-    private void complete(ObjectKey key, CompleteMultipartUploadRequest request, long size, Optional<String> before) {
-        try {
-            calls.await("complete object " + key, client -> client.completeMultipartUpload(request));
-        } catch (StorageFailure e) {
-            if (!isStored(key, size, before, e)) {
-                throw e;
-            }
-        }
-    }
-
-    /** If an answer is lost, its repetition is told that there is no such upload: then the object is another than before. */
-    private boolean isStored(ObjectKey key, long size, Optional<String> before, StorageFailure cause) {
-        try {
-            return head(key)
-                    .filter(object -> object.contentLength() == size
-                            && !Optional.ofNullable(object.eTag()).equals(before))
-                    .isPresent();
-        } catch (StorageFailure e) {
-            cause.addSuppressed(e);
-            return false;
-        }
-    }
-
     /** The parts of one upload; for one thread. */
     private final class Upload {
 
         private final ObjectKey key;
-        private final String id;
+        private final PartedObject object;
         private final ReplayableBody body;
         private final Semaphore own = new Semaphore(1);
         private final Queue<CompletableFuture<SentPart>> sending = new ArrayDeque<>();
         private final List<SentPart> sent = new ArrayList<>();
 
-        Upload(ObjectKey key, String id, ReplayableBody body) {
+        Upload(ObjectKey key, PartedObject object, ReplayableBody body) {
             this.key = key;
-            this.id = id;
+            this.object = object;
             this.body = body;
         }
 
@@ -243,13 +147,8 @@ final class PartedUploads {
 
         private CompletableFuture<SentPart> send(int number, long first, long length, Semaphore place) {
             SentBytes bytes = SentBytes.part(body, first, length, isChecked(), traffic);
-            return calls.start(client -> client.uploadPart(
-                            r -> r.bucket(calls.bucket())
-                                    .key(key.toString())
-                                    .uploadId(id)
-                                    .partNumber(number)
-                                    .contentLength(length),
-                            bytes))
+            return calls.start(client ->
+                            client.uploadPart(object.part(number, length).build(), bytes))
                     .answer()
                     .whenComplete((stored, failure) -> place.release())
                     .thenApply(stored -> {

@@ -49,7 +49,8 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     private final TransferSizes sizes;
     private final Traffic traffic;
     private final boolean isAsked;
-    private final Lazily<Proof> proof;
+    private final Lazily<Proof> ofWhole;
+    private final Lazily<GatheredUploads> gathered;
     private final Lazily<PartedUploads> parted;
     private final Lazily<ObjectReader> reader;
     private final RangedReads ranged;
@@ -70,6 +71,17 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
     /** @param sizes by which objects are cut */
     public S3BlobStore(
             BackendSettings backend, int connections, Verification verification, Traffic traffic, TransferSizes sizes) {
+        this(backend, connections, verification, traffic, sizes, PartMemory.OF_THIS_PROCESS);
+    }
+
+    /** @param memory where parts are gathered: at least one of them */
+    S3BlobStore(
+            BackendSettings backend,
+            int connections,
+            Verification verification,
+            Traffic traffic,
+            TransferSizes sizes,
+            PartMemory memory) {
         this.traffic = traffic;
         this.sizes = sizes;
         Refusals refusals = new Refusals(traffic);
@@ -81,10 +93,28 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
             case READ_BACK -> false;
             case STORE_CHECKSUM -> true;
         };
-        proof = new Lazily<>(this::probed);
+        ofWhole = new Lazily<>(this::probed);
+        gathered = new Lazily<>(() -> new GatheredUploads(calls, sizes, traffic, memory));
         parted = new Lazily<>(() -> new PartedUploads(calls, sizes, traffic));
         reader = new Lazily<>(() -> new ObjectReader(client.get(), calls.bucket(), calls.place()));
         ranged = new RangedReads(calls, sizes);
+    }
+
+    /** How objects are sent. */
+    private enum Way {
+        /** By one request, as their bytes come. */
+        WHOLE,
+        /** Summed up before, a part at a time. */
+        GATHERED,
+        /** By parts, as their bytes come. */
+        PARTED
+    }
+
+    private Way way(long bytes) {
+        if (isAsked && ofWhole.get() == Proof.CONTENT && gathered.get().isFor(bytes)) {
+            return Way.GATHERED;
+        }
+        return bytes <= sizes.wholeMax() ? Way.WHOLE : Way.PARTED;
     }
 
     @Override
@@ -92,10 +122,12 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
         if (!isAsked) {
             return Proof.NONE;
         }
-        if (bytes <= sizes.wholeMax()) {
-            return proof.get();
-        }
-        return parted.get().isChecked() ? Proof.CONTENT : Proof.NONE;
+        return switch (way(bytes)) {
+            // Nobody can sum up beforehand what is sent as it comes.
+            case WHOLE -> ofWhole.get() == Proof.DIGEST ? Proof.DIGEST : Proof.NONE;
+            case GATHERED -> Proof.CONTENT;
+            case PARTED -> parted.get().isChecked() ? Proof.CONTENT : Proof.NONE;
+        };
     }
 
     private Proof probed() {
@@ -119,26 +151,44 @@ public final class S3BlobStore implements BlobStore, AutoCloseable {
 
     @Override
     public void put(ObjectKey key, ReplayableBody body) {
-        Proof proven = proof(body.size());
-        if (body.size() > sizes.wholeMax()) {
-            parted.get().put(key, body, proven == Proof.CONTENT);
-            return;
+        switch (way(body.size())) {
+            case PARTED -> parted.get().put(key, body, proof(body.size()) == Proof.CONTENT);
+            case WHOLE -> {
+                PutObjectRequest.Builder request = request(key, body);
+                if (proof(body.size()) == Proof.DIGEST) {
+                    body.sha512().ifPresent(digest -> request.checksumSHA512(StoreProofProbe.base64(digest)));
+                }
+                putWhole(key, body, request.build());
+            }
+            case GATHERED -> {
+                Optional<ByteBuffer> small = body.held().filter(bytes -> bytes.remaining() <= sizes.gathered());
+                if (small.isPresent()) {
+                    putWhole(
+                            key,
+                            body,
+                            request(key, body)
+                                    .checksumCRC64NVME(StoreProofProbe.crc64Nvme(small.get()))
+                                    .build());
+                } else {
+                    gathered.get().put(key, body);
+                }
+            }
         }
-        PutObjectRequest.Builder request = PutObjectRequest.builder()
+    }
+
+    private PutObjectRequest.Builder request(ObjectKey key, ReplayableBody body) {
+        return PutObjectRequest.builder()
                 .bucket(calls.bucket())
                 .key(key.toString())
                 .contentType(ObjectType.of(body.type()))
                 .contentLength(body.size());
-        switch (proven) {
-            case DIGEST -> body.sha512().ifPresent(digest -> request.checksumSHA512(StoreProofProbe.base64(digest)));
-            case TRANSFER ->
-                body.held().ifPresent(bytes -> request.checksumCRC64NVME(StoreProofProbe.crc64Nvme(bytes)));
-            case CONTENT, NONE -> {}
-        }
+    }
+
+    private void putWhole(ObjectKey key, ReplayableBody body, PutObjectRequest request) {
         body.held().ifPresent(bytes -> traffic.pass(bytes.remaining()));
         SentBytes sent = SentBytes.all(body, traffic);
-        if (body.held().isEmpty() || !isStoredDirectly(key, request.build(), sent)) {
-            calls.await("store object " + key, s3 -> s3.putObject(request.build(), sent));
+        if (body.held().isEmpty() || !isStoredDirectly(key, request, sent)) {
+            calls.await("store object " + key, s3 -> s3.putObject(request, sent));
         }
         traffic.accepted();
         sent.tellWaiting();

@@ -13,6 +13,8 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
@@ -25,8 +27,8 @@ import software.amazon.awssdk.services.s3.model.S3Exception;
  * Finds out which checksums a store checks: it must refuse an object whose checksum is wrong on purpose, and take the same object when
  * it is right. Who doesn't know a checksum takes both, or refuses both.
  *
- * <p>Seen: versitygw refuses a wrong SHA-512, MinIO takes it, S3Proxy answers 501 to any. Of objects of parts versitygw refuses a wrong
- * CRC; MinIO would, but wants to know that of a part before the part, which is read as it is sent.
+ * <p>Seen: versitygw refuses a wrong SHA-512, MinIO takes it, S3Proxy answers 501 to any. All refuse a wrong CRC of an object that is
+ * sent whole, of a part that comes with one, and of an object of parts; MinIO wants to know that of each part before the part.
  */
 final class StoreProofProbe {
 
@@ -69,7 +71,7 @@ final class StoreProofProbe {
             if (checks(
                     put -> put.checksumCRC64NVME(WRONG_CRC),
                     put -> put.checksumCRC64NVME(crc64Nvme(ByteBuffer.wrap(CONTENT))))) {
-                return Proof.TRANSFER;
+                return Proof.CONTENT;
             }
             return Proof.NONE;
         } catch (CompletionException e) {
@@ -85,13 +87,29 @@ final class StoreProofProbe {
      * @throws io.flynn.blobstore.store.StorageFailure if it doesn't take parts at all
      */
     PartedChecks askParted() {
+        return askParted(
+                checks -> !isMade(Optional.empty(), 0, checks) && isMade(Optional.empty(), CONTENT_CRC, checks));
+    }
+
+    /**
+     * The same of parts that come with a checksum each, which must be right, too: a store might believe what it is told of the parts, and
+     * compare nothing but that.
+     *
+     * @throws io.flynn.blobstore.store.StorageFailure if it doesn't take parts at all
+     */
+    PartedChecks askGathered() {
+        Optional<Long> right = Optional.of(CONTENT_CRC);
+        return askParted(checks -> !isMade(Optional.of(0L), CONTENT_CRC, checks)
+                && !isMade(right, 0, checks)
+                && isMade(right, CONTENT_CRC, checks));
+    }
+
+    private PartedChecks askParted(Predicate<PartedChecks> areMade) {
         try {
-            for (PartedChecks checks : List.of(PartedChecks.CHECKSUM_AND_SIZE, PartedChecks.CHECKSUM)) {
-                if (!isMade(0, checks) && isMade(CONTENT_CRC, checks)) {
-                    return checks;
-                }
-            }
-            return PartedChecks.NONE;
+            return Stream.of(PartedChecks.CHECKSUM_AND_SIZE, PartedChecks.CHECKSUM)
+                    .filter(areMade)
+                    .findFirst()
+                    .orElse(PartedChecks.NONE);
         } catch (CompletionException e) {
             throw failed(e);
         } finally {
@@ -126,7 +144,8 @@ final class StoreProofProbe {
                 .join());
     }
 
-    private boolean isMade(long crc, PartedChecks checks) {
+    /** @param ofPart what the part comes with */
+    private boolean isMade(Optional<Long> ofPart, long crc, PartedChecks checks) {
         return isDone(() -> {
             String upload = client.createMultipartUpload(
                             r -> checks.atBegin(r.bucket(bucket).key(key.toString())))
@@ -136,7 +155,9 @@ final class StoreProofProbe {
                             r -> r.bucket(bucket)
                                     .key(key.toString())
                                     .uploadId(upload)
-                                    .partNumber(1),
+                                    .partNumber(1)
+                                    .checksumCRC64NVME(
+                                            ofPart.map(Crc64Nvme::base64).orElse(null)),
                             AsyncRequestBody.fromBytes(CONTENT))
                     .join()
                     .eTag();

@@ -68,6 +68,20 @@ class Crc64NvmeTest {
         }
     }
 
+    /** At once: they are reckoned at several places beside each other. */
+    @Test
+    void manyBytesGiveTheSameAtOnceAsOneByOne() {
+        byte[] bytes = new byte[(1 << 18) + 13];
+        new Random(3).nextBytes(bytes);
+        for (int length : new int[] {(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 18, bytes.length}) {
+            Crc64Nvme oneByOne = new Crc64Nvme();
+            for (int at = 0; at < length; at++) {
+                oneByOne.update(ByteBuffer.wrap(bytes, at, 1));
+            }
+            assertThat(crc(bytes, 0, length)).as("%d bytes", length).isEqualTo(oneByOne.value());
+        }
+    }
+
     /** 5 TiB of zeros are 10,000 parts of them: by way of the parts, and by doubling. */
     @Test
     void piecesMayBeAsLongAsObjectsCan() {

@@ -39,7 +39,7 @@ class ObjectReaderIT {
         }
     }
 
-    private static final TransferSizes SMALL_RANGES = new TransferSizes(6 << 20, 5 << 20, 4 * 64 * 1024, 64 * 1024);
+    private static final TransferSizes SMALL_RANGES = new TransferSizes(6 << 20, 5 << 20, 0, 4 * 64 * 1024, 64 * 1024);
 
     private static S3BlobStore ranged(LocalS3 s3) {
         return new S3BlobStore(
