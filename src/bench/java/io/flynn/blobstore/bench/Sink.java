@@ -255,8 +255,7 @@ public final class Sink {
             }
         }
         return Base64.getEncoder()
-                .encodeToString(
-                        ByteBuffer.allocate(Long.BYTES).putLong(~crc).array());
+                .encodeToString(ByteBuffer.allocate(Long.BYTES).putLong(~crc).array());
     }
 
     private static String refusal(String status, String code) {

@@ -288,13 +288,17 @@ class LargeBlobsIT extends MoveFixture {
         s3.fail(0, StoreFault.NONE);
 
         String key = ObjectKey.of(id, Blobs.sha512(content)).toString();
-        assertThat(s3.unfinishedUploads(world.bucket)).as("%s %d %s", way, n, fault).doesNotContain(key);
+        assertThat(s3.unfinishedUploads(world.bucket))
+                .as("%s %d %s", way, n, fault)
+                .doesNotContain(key);
         for (int again = 0; again < 3 && !copied.reason().equals(Reasons.DONE); again++) {
             copied = copyOrFail(way);
         }
         assertThat(copied.reason()).as("%s %d %s %s", way, n, fault, copied).isEqualTo(Reasons.DONE);
         assertThat(world.object(id)).as("%s %d %s", way, n, fault).isEqualTo(content);
-        assertThat(s3.unfinishedUploads(world.bucket)).as("%s %d %s", way, n, fault).doesNotContain(key);
+        assertThat(s3.unfinishedUploads(world.bucket))
+                .as("%s %d %s", way, n, fault)
+                .doesNotContain(key);
         return hasNth;
     }
 
