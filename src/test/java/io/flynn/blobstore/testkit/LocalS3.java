@@ -83,6 +83,7 @@ public final class LocalS3 implements AutoCloseable {
     private final S3Proxy proxy;
     private volatile Duration putDelay = Duration.ZERO;
     private final AtomicInteger answersToLose = new AtomicInteger();
+    private final AtomicInteger completionsToRefuse = new AtomicInteger();
     private volatile boolean refusesChecksumsOfParts;
     private volatile Set<Operation> denied = Set.of();
     private volatile Set<String> held = Set.of();
@@ -187,6 +188,11 @@ public final class LocalS3 implements AutoCloseable {
     /** The next multipart upload is completed, and whoever asked for it isn't told. */
     public void loseNextCompletion() {
         answersToLose.set(1);
+    }
+
+    /** The next multipart upload is completed, found to have another checksum, and left there. */
+    public void refuseNextCompletion() {
+        completionsToRefuse.set(1);
     }
 
     /** From now on these operations, and no others, are denied, as by a policy. */
@@ -451,6 +457,9 @@ public final class LocalS3 implements AutoCloseable {
             with.before();
             CompleteMultipartUploadResponse response = super.completeMultipartUpload(upload, request);
             with.after();
+            if (completionsToRefuse.getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
+                throw StoreFault.failure(400, "BadDigest");
+            }
             if (answersToLose.getAndUpdate(left -> Math.max(left - 1, 0)) > 0) {
                 throw new IllegalStateException("the answer is lost");
             }

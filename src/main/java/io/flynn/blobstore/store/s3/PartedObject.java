@@ -86,6 +86,9 @@ final class PartedObject {
                 .build();
         try {
             calls.await("complete object " + key, client -> client.completeMultipartUpload(request));
+        } catch (StorageFailure.Corrupt | StorageFailure.Denied e) {
+            // An answer to the first request as well as to its repetition: whatever lies there now, it isn't believed.
+            throw e;
         } catch (StorageFailure e) {
             if (!isStored(SentPart.length(parts), e)) {
                 throw e;

@@ -161,11 +161,13 @@ class GatheredUploadsIT {
     }
 
     @Test
-    void aPartThatIsTooMuchIsSentAgainFromMemoryAndSlowsOthersDown() {
+    void whatIsTooMuchIsSentAgainFromMemoryAndSlowsOthersDown() {
         traffic.limitBlobs(4);
         int before = traffic.shares();
         long parts = s3.count(Operation.UPLOAD_PART);
         s3.failNext(Operation.UPLOAD_PART, 1);
+        // To a part the store may say so and hang up: then nobody hears it.
+        s3.failNext(Operation.COMPLETE_MULTIPART, 1);
         ObjectKey key = key();
         byte[] bytes = bytes(12 * MIB);
 
@@ -174,6 +176,17 @@ class GatheredUploadsIT {
         assertThat(s3.bytes(BUCKET, key.toString())).isEqualTo(bytes);
         assertThat(s3.count(Operation.UPLOAD_PART)).isEqualTo(parts + 4);
         assertThat(traffic.shares()).isLessThan(before);
+        assertNothingIsTaken();
+    }
+
+    @Test
+    void anObjectOfPartsIsNotBelievedIfItsChecksumIsRefusedAndItLiesThere() {
+        s3.refuseNextCompletion();
+        ObjectKey key = key();
+
+        assertThatThrownBy(() -> store.put(key, new Streamed(bytes(12 * MIB))))
+                .isInstanceOf(StorageFailure.Corrupt.class);
+
         assertNothingIsTaken();
     }
 }
