@@ -23,8 +23,8 @@ public record TransferSizes(long wholeMax, long partMin, int gathered, long rang
 
     /**
      * One PUT carries at most 5 GiB (same place). Parts of 64 MiB are worth their round trip, and little is lost with one; of those that
-     * are gathered four fit in what there is for them. Ranges of 4 MiB take a connection to S3 about as long as it takes S3 to begin with one; over a short way one stream was measured faster,
-     * so only what would keep a run waiting at its end comes by ranges.
+     * are gathered four fit in what there is for them. Ranges of 4 MiB take a connection to S3 about as long as it takes S3 to begin with
+     * one; over a short way one stream was measured faster, so only what would keep a run waiting at its end comes by ranges.
      */
     public static final TransferSizes S3 =
             new TransferSizes(5L * 1024 * MIB, 64 * MIB, (int) (8 * MIB), 1024 * MIB, (int) (4 * MIB));
