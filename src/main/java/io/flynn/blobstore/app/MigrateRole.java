@@ -81,8 +81,9 @@ final class MigrateRole implements Callable<Integer> {
             defaultValue = "8",
             paramLabel = "N",
             converter = NumberConverter.AtLeastOne.class,
-            description = "Blobs in flight at once (${DEFAULT-VALUE}). Of the database, one of over 1 MiB counts as two, and"
-                        + " smaller ones by their size, up to 32 as one.")
+            description =
+                    "Blobs in flight at once (${DEFAULT-VALUE}). Of the database, one of over 1 MiB counts as two, and"
+                            + " smaller ones by their size, up to 32 as one.")
     int concurrency;
 
     @Mixin

@@ -187,7 +187,7 @@ public record ServerSettings(
             // Of HikariCP.
             Duration.ofMillis(250),
             Duration.ofMinutes(1),
-            "for a connection that is free, and again while more of them are made, for 30s at most; then the answer is 503 with"
+            "for a connection that is free, and again while more of them are made, for some 30s; then the answer is 503 with"
                     + " Retry-After");
 
     private static final Setting<Duration> DRAIN_DELAY = Setting.duration(

@@ -92,7 +92,7 @@ public abstract class CheckedBody implements ReplayableBody {
         return subscriber -> {
             Reading reading = new Reading(subscriber, first, length);
             subscriber.onSubscribe(reading);
-            // A platform thread: it does nothing but copy between two sockets, where virtual ones were measured slower.
+            // A platform thread: it does little but copy between two sockets, where virtual ones were measured slower.
             Thread.ofPlatform().daemon().name("read-" + row.id()).start(reading::run);
         };
     }
@@ -136,7 +136,8 @@ public abstract class CheckedBody implements ReplayableBody {
                 if (heldBack != null && !deliver(heldBack)) {
                     return;
                 }
-            } catch (StorageFailure | IllegalStateException e) {
+            } catch (RuntimeException | Error e) {
+                // Whatever it is: who waits for bytes would wait for ever.
                 subscriber.onError(e);
                 return;
             }

@@ -2,6 +2,7 @@ package io.flynn.blobstore.store.s3;
 
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.store.ReplayableBody;
+import io.flynn.blobstore.store.StorageFailure;
 import io.flynn.blobstore.store.Traffic;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
@@ -24,7 +25,7 @@ import software.amazon.awssdk.services.s3.model.UploadPartResponse;
  * and what fits into one is an object at once. A body is read once, in order, so that what it finds at its end is true of what was sent.
  *
  * <p>An upload begins when there is room for one part of it, which it keeps until it ends, and takes more while nobody waits for it.
- * Thread-safe; blocks, and throws {@link io.flynn.blobstore.store.StorageFailure} when the store fails.
+ * Thread-safe; blocks, and throws {@link StorageFailure} when the store fails.
  */
 final class GatheredUploads {
 
@@ -42,11 +43,19 @@ final class GatheredUploads {
         this.sizes = sizes;
         this.traffic = traffic;
         this.memory = memory;
-        checks = new Lazily<>(() -> {
+        checks = new Lazily<>(this::probed);
+    }
+
+    private PartedChecks probed() {
+        try {
             PartedChecks seen = new StoreProofProbe(calls).askGathered();
             LOG.info("of objects whose parts come with a checksum {} checks {}", calls.place(), seen);
             return seen;
-        });
+        } catch (StorageFailure.Denied e) {
+            // Who may store objects whole, and nothing else, stores them so.
+            LOG.warn("objects are sent whole, and read back: {}", e.getMessage());
+            return PartedChecks.NONE;
+        }
     }
 
     /** Whether the store was seen to refuse what isn't such a body's. The first of more than a part asks it. */
@@ -201,7 +210,7 @@ final class GatheredUploads {
                                         .build(),
                                 part.body()))
                         .answer();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 part.close();
                 throw e;
             }

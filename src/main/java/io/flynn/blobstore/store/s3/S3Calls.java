@@ -59,7 +59,7 @@ final class S3Calls {
         try {
             CompletableFuture<T> sent = call.apply(client.get());
             return new Call<>(sent, sent.whenComplete((result, failure) -> connections.release()));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             connections.release();
             throw e;
         }

@@ -84,7 +84,8 @@ public final class S3Clients {
                 .region(region(backend))
                 .credentialsProvider(credentials(backend))
                 .forcePathStyle(backend.pathStyle())
-                // Today's default trailers are refused by older stores; the bytes are proven by reading them back.
+                // Today's default trailers are refused by older stores; which checksums a store checks is asked
+                // (StoreProofProbe).
                 .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
                 .responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED)
                 .overrideConfiguration(c -> c.executionInterceptors(interceptors)

@@ -73,7 +73,9 @@ class Crc64NvmeTest {
     void manyBytesGiveTheSameAtOnceAsOneByOne() {
         byte[] bytes = new byte[(1 << 18) + 13];
         new Random(3).nextBytes(bytes);
-        for (int length : new int[] {(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 18, bytes.length}) {
+        for (int length : new int[] {
+            (1 << 15) - 1, 1 << 15, (1 << 15) + 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 18, bytes.length
+        }) {
             Crc64Nvme oneByOne = new Crc64Nvme();
             for (int at = 0; at < length; at++) {
                 oneByOne.update(ByteBuffer.wrap(bytes, at, 1));
