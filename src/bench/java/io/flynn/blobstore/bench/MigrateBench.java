@@ -51,7 +51,7 @@ public final class MigrateBench implements Runnable {
     private static final int NAIVE_THREADS_SMALL = 8;
     private static final Duration PATIENCE = Duration.ofMinutes(5);
 
-    /** Of ours: a larger one makes nothing faster. */
+    /** Of ours: a larger one makes large and small blobs no faster. */
     private static final String HEAP = "-Xmx96m";
 
     /** Until the JVM's compilers have little left to do. */
