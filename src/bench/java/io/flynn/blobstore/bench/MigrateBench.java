@@ -193,7 +193,7 @@ public final class MigrateBench implements Runnable {
         return "jdbc:postgresql://127.0.0.1:" + port + "/" + database;
     }
 
-    /** What the image does when it is built: a run that notes what the JVM loads and compiles. */
+    /** A run that notes what the JVM loads and compiles, with blobs of all sizes; the image has an archive of classes instead. */
     private void train(EmbeddedPostgres postgres) throws IOException, SQLException, InterruptedException {
         String name = create(postgres, BlobSet.MIXED);
         Path file = logs.resolve("cache");

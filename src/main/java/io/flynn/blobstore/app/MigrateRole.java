@@ -82,8 +82,7 @@ final class MigrateRole implements Callable<Integer> {
             paramLabel = "N",
             converter = NumberConverter.AtLeastOne.class,
             description =
-                    "Blobs in flight at once (${DEFAULT-VALUE}). Of the database, one of over 1 MiB counts as two, and"
-                            + " smaller ones by their size, up to 32 as one.")
+                    "Blobs in flight at once (${DEFAULT-VALUE}); copied out of the database, one of over 1 MiB counts as two.")
     int concurrency;
 
     @Mixin

@@ -156,9 +156,7 @@ final class WorkerRole {
                 defaultValue = "8",
                 paramLabel = "N",
                 converter = NumberConverter.AtLeastOne.class,
-                description =
-                        "Blobs in flight at once (${DEFAULT-VALUE}). Of the database, one of over 1 MiB counts as two, and"
-                                + " smaller ones by their size, up to 32 as one.")
+                description = "Blobs in flight at once (${DEFAULT-VALUE}).")
         int concurrency;
     }
 
@@ -241,7 +239,10 @@ final class WorkerRole {
         }
     }
 
-    @Command(name = "copy", description = "Copies blobs, proves the copies, and points their rows at them.")
+    @Command(
+            name = "copy",
+            description =
+                    "Copies blobs, proves the copies, and points their rows at them. Of those in flight, one of over 1 MiB out of the database counts as two.")
     static final class Copy implements Callable<Integer> {
         @Mixin
         Identity identity = new Identity();

@@ -191,7 +191,7 @@ final class CopyPass {
             if (row.size() > route.bytesMax()) {
                 failures.quarantine(row, Reasons.BLOB_TOO_LARGE, route.tooLarge(row.size()));
             } else {
-                blobs.submit(sharesOfStreamed(), () -> move(row, flips, () -> mover.moveStreamed(row)));
+                blobs.submit(shares(row), () -> move(row, flips, () -> mover.moveStreamed(row)));
             }
         }
         long start = System.nanoTime();
@@ -204,16 +204,15 @@ final class CopyPass {
         }
     }
 
-    /** Out of the database into a bucket, small blobs need nothing but a little memory; other ways, each needs a connection. */
+    /**
+     * Out of the database, small blobs need nothing but a little memory, and one that is streamed keeps half a processor busy: more of
+     * them only take memory and caches from each other (measured). Out of a bucket, each needs a connection.
+     */
     private int shares(BlobRow row) {
-        return route.to().isExternal() && !route.from().isExternal()
-                ? Traffic.sharesOf(row.size(), SMALL_BYTES)
-                : Traffic.SHARES;
-    }
-
-    /** Out of the database each keeps half a processor busy: more at once only take memory and caches from each other (measured). */
-    private int sharesOfStreamed() {
-        return route.from().isExternal() ? Traffic.SHARES : 2 * Traffic.SHARES;
+        if (route.from().isExternal()) {
+            return Traffic.SHARES;
+        }
+        return row.size() > SMALL_BYTES ? 2 * Traffic.SHARES : Traffic.sharesOf(row.size(), SMALL_BYTES);
     }
 
     private Mover.Moved move(BlobSource.Small blob) {

@@ -12,7 +12,7 @@ import java.util.concurrent.Semaphore;
  */
 final class PartMemory {
 
-    /** What is taken of it at once: as much as a source delivers. */
+    /** What is taken of it at once. */
     static final int PIECE_BYTES = 256 * 1024;
 
     /** Four parts, or some dozen blobs that are not much larger than those that are read whole. */
