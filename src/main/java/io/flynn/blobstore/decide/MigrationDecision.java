@@ -43,8 +43,8 @@ public record MigrationDecision(
         /** Make the Job of this attempt, unless it exists. */
         record Start(Stage stage, int attempt) implements Action {}
 
-        /** Tell the pods of the running stage the limits that the spec has now. */
-        record Limit() implements Action {}
+        /** Tell the pods of this attempt, which runs, the limits that the spec has now, and have as many of them as it says. */
+        record Limit(Stage stage, int attempt) implements Action {}
 
         /** Delete the Job of this attempt and with it its pod, which finishes what it has in flight. */
         record Stop(Stage stage, int attempt) implements Action {}
@@ -377,7 +377,7 @@ public record MigrationDecision(
             if (entry.state() == State.RUNNING) {
                 return facts.run()
                         .filter(run -> settled.isEmpty())
-                        .map(run -> watched(run))
+                        .map(run -> watched(entry, run))
                         .orElseGet(
                                 () -> isOnce(entry, facts) && refused().isEmpty() ? gone(entry) : start(ledger, entry));
             }
@@ -389,10 +389,10 @@ public record MigrationDecision(
             return start(started, started.of(entry.stage()));
         }
 
-        private MigrationDecision watched(StageRun run) {
+        private MigrationDecision watched(Entry entry, StageRun run) {
             return run instanceof StageRun.Running running
                     ? at(
-                            facts.limitsDiffer() ? new Action.Limit() : NOTHING,
+                            facts.limitsDiffer() ? new Action.Limit(entry.stage(), entry.attempts()) : NOTHING,
                             Standing.RECONCILING,
                             running.reason(),
                             running.message(),

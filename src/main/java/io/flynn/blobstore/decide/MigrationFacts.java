@@ -18,7 +18,7 @@ import java.util.Set;
  *     it wrote the ledger, while another one took its place
  * @param source where the blobs are
  * @param target where they go
- * @param limitsDiffer whether a pod that runs is told other limits than the spec has
+ * @param limitsDiffer whether the pods that run are told other limits than the spec has, or are another number
  * @param workload whose one-off processes the stages are
  * @param rival the migration of the same workload that goes first, if one does
  * @param before the conditions of the last status, by type

@@ -1,5 +1,8 @@
 package io.flynn.blobstore.decide;
 
+import java.util.Comparator;
+import java.util.List;
+
 /**
  * How far a stage is: one line of JSON on the worker's standard output every two seconds, under the key {@code progress}.
  *
@@ -23,6 +26,41 @@ public record Progress(
         long bytesPerSecond,
         String blob,
         String bottleneck) {
+
+    /**
+     * What workers that share a stage have done together, and what is left by the one that knows of the least: each counts what is left
+     * of the whole from time to time, and between two counts knows only of what it does itself.
+     *
+     * @param workers what each said last; at least one
+     */
+    public static Progress together(List<Progress> workers) {
+        Progress first = workers.getFirst();
+        Progress nearest = workers.stream()
+                .filter(Progress::counted)
+                .min(Comparator.comparingLong(Progress::leftBlobs).thenComparingLong(Progress::leftBytes))
+                .orElse(first);
+        long doneBlobs = workers.stream().mapToLong(Progress::doneBlobs).sum();
+        long doneBytes = workers.stream().mapToLong(Progress::doneBytes).sum();
+        return new Progress(
+                first.stage,
+                doneBlobs + nearest.leftBlobs(),
+                doneBytes + nearest.leftBytes(),
+                doneBlobs,
+                doneBytes,
+                // Each meets every blob that can't be moved.
+                workers.stream().mapToLong(Progress::failedBlobs).max().orElse(0),
+                workers.stream().mapToLong(Progress::bytesPerSecond).sum(),
+                nearest.blob,
+                nearest.bottleneck);
+    }
+
+    private long leftBlobs() {
+        return Math.max(0, totalBlobs - doneBlobs);
+    }
+
+    private long leftBytes() {
+        return Math.max(0, totalBytes - doneBytes);
+    }
 
     /** Whether the stage knows by now how much there is to do; one that has nothing to do never does. */
     public boolean counted() {

@@ -21,6 +21,9 @@ public record TransferLimits(int concurrency, long bytesPerSecond) {
     /** Slower, and a store would take a connection for dead that waits for its turn. */
     public static final long BYTES_MIN = 1_000_000;
 
+    /** The largest number of bytes that a file can say; as good as no limit. */
+    public static final long BYTES_MAX = 999_999_999_999L;
+
     private static final String CONCURRENCY = "concurrency";
     private static final String BYTES = "bytes-per-second";
     private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");

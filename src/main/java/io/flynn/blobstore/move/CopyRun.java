@@ -44,6 +44,11 @@ public final class CopyRun implements StageRun {
     private static final long OTHERS_BYTES_PER_SECOND = 5_000_000;
 
     private static final Duration LOOK_AT_OTHERS = Duration.ofMillis(500);
+
+    private static final Duration COUNT_ANEW = Duration.ofSeconds(10);
+
+    /** A count reads the whole table, so all workers together spend no more than a fiftieth of the time on counting. */
+    private static final int COUNTING_PART = 50;
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;
@@ -59,6 +64,8 @@ public final class CopyRun implements StageRun {
     private final Patience patience;
     private Count leftToOthers = new Count(0, 0);
     private long othersSince;
+    private volatile long countNanos;
+    private final AtomicLong countDue = new AtomicLong();
     private final AtomicLong uploads = new AtomicLong();
     private final AtomicLong copiedBlobs = new AtomicLong();
     private final AtomicLong copiedBytes = new AtomicLong();
@@ -150,13 +157,19 @@ public final class CopyRun implements StageRun {
 
     /** Once over the rows of this worker's part; empty = not the last time. */
     private Optional<StageReport> walk(Shards shards, boolean isGuarded) {
+        long start = System.nanoTime();
         Map<Integer, Count> before = catalog.countByShard(route.from(), route.filter());
+        countNanos = System.nanoTime() - start;
+        countDue.set(System.nanoTime() + COUNT_ANEW.toNanos());
         int workers = shards.claim(shardsToDo(before));
         Count left = sum(before);
         context.progress().remaining(left.blobs(), left.bytes());
         long doneBefore = copiedBlobs.get() + failures.count();
         CopyPass pass = new CopyPass(context, route, source, mover, failures);
-        pass.run(shards, (batch, flipped) -> account(batch, flipped, isGuarded));
+        pass.run(shards, (batch, flipped) -> {
+            account(batch, flipped, isGuarded);
+            countAnew(shards.workers());
+        });
         boolean hasProgress = copiedBlobs.get() + failures.count() > doneBefore;
         left = left();
         if (context.stop().isRequested()) {
@@ -170,7 +183,7 @@ public final class CopyRun implements StageRun {
             patience.progressed();
             pass.blameBlobs();
         } else if (pass.found() == 0 && workers > 1) {
-            awaitOthers(left);
+            awaitOthers(left, workers);
         } else {
             standStill(pass, left);
         }
@@ -196,7 +209,7 @@ public final class CopyRun implements StageRun {
     }
 
     /** What is left is others' to do, until they are done with it, or die. */
-    private void awaitOthers(Count left) {
+    private void awaitOthers(Count left, int workers) {
         if (!left.equals(leftToOthers)) {
             leftToOthers = left;
             othersSince = System.nanoTime();
@@ -210,7 +223,27 @@ public final class CopyRun implements StageRun {
                     null);
         }
         patience.progressed();
-        Pauses.sleep(LOOK_AT_OTHERS);
+        Duration rest = counting(workers);
+        Pauses.sleep(rest.compareTo(LOOK_AT_OTHERS) > 0 ? rest : LOOK_AT_OTHERS);
+    }
+
+    /** So that what is said to be left is what all workers leave. */
+    private void countAnew(int workers) {
+        long due = countDue.get();
+        long start = System.nanoTime();
+        if (workers == 1 || start - due < 0 || !countDue.compareAndSet(due, start + PATIENCE.toNanos())) {
+            return;
+        }
+        Count left = left();
+        countNanos = System.nanoTime() - start;
+        context.progress().remaining(left.blobs(), left.bytes());
+        countDue.set(System.nanoTime()
+                + Math.max(COUNT_ANEW.toNanos(), counting(workers).toNanos()));
+    }
+
+    /** For how long one of so many workers should not count again. */
+    private Duration counting(int workers) {
+        return Duration.ofNanos(countNanos * COUNTING_PART * workers);
     }
 
     private Count left() {

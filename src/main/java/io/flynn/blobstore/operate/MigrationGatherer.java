@@ -50,10 +50,14 @@ final class MigrationGatherer {
      * @param facts to decide by
      * @param ends where the blobs come from and go
      * @param deployment the workload, if it was needed and exists
-     * @param speaker the running stage's pod, if there is one: its log says how far it is
+     * @param speakers the running stage's pods: their logs say how far it is
      */
     record Seen(
-            MigrationFacts facts, Ends ends, Optional<Deployment> deployment, Optional<ProgressReader.Source> speaker) {
+            MigrationFacts facts, Ends ends, Optional<Deployment> deployment, List<ProgressReader.Source> speakers) {
+
+        Seen {
+            speakers = List.copyOf(speakers);
+        }
 
         /** Of the attempt that is over, if one was seen to be. */
         Optional<StageReport> report() {
@@ -98,7 +102,9 @@ final class MigrationGatherer {
                 works
                         && running.filter(entry -> MigrationJobs.hasLimits(entry.stage()))
                                 .isPresent()
-                        && limits.differ(migration),
+                        && (limits.differ(migration)
+                                || job.filter(found -> MigrationJobs.isOfOtherSize(migration, found))
+                                        .isPresent()),
                 works
                         ? new Workload.Usable(migration.getSpec().workload().name())
                         : workload(migration, ends, deployment),
@@ -110,9 +116,9 @@ final class MigrationGatherer {
                 ends,
                 deployment,
                 works
-                        ? job.flatMap(
-                                found -> speaker(found, running.orElseThrow().stage(), pods))
-                        : Optional.empty());
+                        ? job.map(found -> speakers(found, running.orElseThrow().stage(), pods))
+                                .orElse(List.of())
+                        : List.of());
     }
 
     private Optional<Job> job(BlobMigration migration, Entry entry, List<Job> ownJobs) {
@@ -274,14 +280,17 @@ final class MigrationGatherer {
                 .orElse(null));
     }
 
-    private static Optional<ProgressReader.Source> speaker(Job job, Stage stage, List<Pod> pods) {
+    /** The newest first: at least its words are new. */
+    private static List<ProgressReader.Source> speakers(Job job, Stage stage, List<Pod> pods) {
         return pods.stream()
                 .filter(pod -> pod.getMetadata().getOwnerReferences().stream()
                         .anyMatch(
                                 owner -> owner.getUid().equals(job.getMetadata().getUid())))
                 .filter(pod -> pod.getStatus() != null
                         && "Running".equals(pod.getStatus().getPhase()))
-                .max(Comparator.comparing(pod -> pod.getMetadata().getCreationTimestamp()))
+                .sorted(Comparator.comparing((Pod pod) -> pod.getMetadata().getCreationTimestamp())
+                        .thenComparing(pod -> pod.getMetadata().getName())
+                        .reversed())
                 .map(pod -> new ProgressReader.Source(
                         pod.getMetadata().getNamespace(),
                         pod.getMetadata().getName(),
@@ -291,7 +300,8 @@ final class MigrationGatherer {
                                 .getContainers()
                                 .getFirst()
                                 .getName(),
-                        stage));
+                        stage))
+                .toList();
     }
 
     private static boolean isAlive(Pod pod) {

@@ -6,6 +6,8 @@ import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientException;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.flynn.blobstore.api.v1alpha1.BlobMigration;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec.CleanupPolicy;
@@ -18,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** The Jobs of migrations: what they are told, and how they are made, found and stopped. */
 final class MigrationJobs {
@@ -54,6 +57,7 @@ final class MigrationJobs {
                 ends.container(),
                 spec.podTemplate(),
                 image,
+                isShared(stage) ? OptionalInt.of(MigrationLimits.pods(spec)) : OptionalInt.empty(),
                 stage == Stage.PLAN ? PLAN_DEADLINE : DEADLINE,
                 spec.failurePolicy().podBackoffLimit(),
                 Duration.ofSeconds(spec.ttlSecondsAfterFinished())));
@@ -62,6 +66,31 @@ final class MigrationJobs {
     /** Whether it heeds limits that change while it runs. */
     static boolean hasLimits(Stage stage) {
         return stage == Stage.COPY;
+    }
+
+    /** Whether several pods at once share it out among themselves; of the other stages one pod's word decides. */
+    private static boolean isShared(Stage stage) {
+        return stage == Stage.COPY;
+    }
+
+    /** Whether {@code job}, which runs, has another number of pods than the spec asks for. */
+    static boolean isOfOtherSize(BlobMigration migration, Job job) {
+        return StageJob.isWorkQueue(job)
+                && !Integer.valueOf(MigrationLimits.pods(migration.getSpec()))
+                        .equals(job.getSpec().getParallelism());
+    }
+
+    /**
+     * Has as many pods of a Job that runs as the spec asks for. Those that are too many are told to stop by the Job's controller,
+     * and not counted as failed. Done if there is no such Job.
+     */
+    void resize(BlobMigration migration, Stage stage, int attempt) {
+        find(migration, StageJob.name(migration.getMetadata().getUid(), stage, attempt))
+                .filter(job -> isOfOtherSize(migration, job))
+                .ifPresent(job -> client.resource(job)
+                        .patch(
+                                PatchContext.of(PatchType.JSON_MERGE),
+                                "{\"spec\":{\"parallelism\":%d}}".formatted(MigrationLimits.pods(migration.getSpec()))));
     }
 
     private static List<String> arguments(BlobMigration migration, Ends ends, Stage stage) {

@@ -8,6 +8,7 @@ import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.flynn.blobstore.api.v1alpha1.BlobMigration;
 import io.flynn.blobstore.api.v1alpha1.BlobMigrationSpec;
+import io.flynn.blobstore.decide.TransferLimits;
 import java.util.Map;
 import java.util.Optional;
 
@@ -30,6 +31,23 @@ final class MigrationLimits {
 
     static String name(String uid) {
         return uid + "-limits";
+    }
+
+    /**
+     * How many pods copy: as many as the spec asks for, as long as its limit has for each of them the least rate that one can be
+     * held to.
+     */
+    static int pods(BlobMigrationSpec spec) {
+        long bytes = SpecBytes.of(spec.bandwidthLimit());
+        return bytes == 0
+                ? spec.parallelism()
+                : Math.clamp(bytes / TransferLimits.BYTES_MIN, 1, spec.parallelism());
+    }
+
+    /** The spec's limit is that of all pods together; 0 = none. */
+    private static long bytesPerSecondOfEach(BlobMigrationSpec spec) {
+        long bytes = SpecBytes.of(spec.bandwidthLimit());
+        return bytes == 0 ? 0 : Math.clamp(bytes / pods(spec), TransferLimits.BYTES_MIN, TransferLimits.BYTES_MAX);
     }
 
     /** Whether the pods are told something else than the spec has; asks the API server. */
@@ -93,6 +111,6 @@ final class MigrationLimits {
         return Map.of(
                 FILE,
                 "concurrency: %d\nbytes-per-second: %d\n"
-                        .formatted(spec.concurrencyPerPod(), SpecBytes.of(spec.bandwidthLimit())));
+                        .formatted(spec.concurrencyPerPod(), bytesPerSecondOfEach(spec)));
     }
 }

@@ -101,8 +101,8 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
                 context.getPrimaryCache().list(),
                 now);
         MigrationDecision decision = MigrationDecision.decide(seen.facts());
-        Optional<Heard> heard = seen.speaker()
-                .flatMap(pod -> progress.latest(pod, () -> news.propagateEvent(ResourceID.fromResource(migration))));
+        Optional<Heard> heard =
+                progress.latest(seen.speakers(), () -> news.propagateEvent(ResourceID.fromResource(migration)));
         try {
             BlobMigration written =
                     write(migration, MigrationStatuses.next(migration, decision, seen.report(), heard, now), context);
@@ -121,7 +121,7 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
             return UpdateControl.<BlobMigration>noUpdate().rescheduleAfter(CONFLICT);
         }
         UpdateControl<BlobMigration> done = UpdateControl.noUpdate();
-        Optional<Duration> nextLook = seen.speaker().isPresent() && heard.isEmpty()
+        Optional<Duration> nextLook = !seen.speakers().isEmpty() && heard.isEmpty()
                 ? Optional.of(ProgressReader.SILENCE)
                 : decision.nextLook();
         return nextLook.map(done::rescheduleAfter).orElse(done);
@@ -183,7 +183,9 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
             case Action.Nothing nothing -> Optional.empty();
             case Action.Start start -> start(start, migration, seen);
             case Action.Limit limit -> {
+                // First their part of the limits, then their number: those that come begin with what is written.
                 limits.write(migration);
+                jobs.resize(migration, limit.stage(), limit.attempt());
                 yield Optional.empty();
             }
             case Action.Stop stop -> {

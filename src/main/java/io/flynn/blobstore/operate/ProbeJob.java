@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * The Job that tries a backend as the workload: its environment, its account, its network, with the wanted settings in place
@@ -77,6 +78,7 @@ final class ProbeJob {
                 Optional.ofNullable(owner.getSpec().workload().container()),
                 owner.getSpec().podTemplate(),
                 image,
+                OptionalInt.empty(),
                 timeout.plus(START),
                 0,
                 KEEP));

@@ -7,6 +7,9 @@ import io.flynn.blobstore.decide.Stage;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
@@ -63,8 +66,25 @@ final class ProgressReader implements AutoCloseable {
         this.clock = clock;
     }
 
-    /** What was heard last of this pod, if anything; and listens again, if it is time to. Doesn't block. */
-    Optional<Heard> latest(Source source, Runnable onNews) {
+    /**
+     * What was heard last of these pods, which share a stage, if anything; and listens again, if it is time to. Doesn't block.
+     *
+     * @param onNews run when the first of them was heard; what the others said is there at the next look, or each of many would cause
+     *     one
+     */
+    Optional<Heard> latest(List<Source> sources, Runnable onNews) {
+        List<Heard> heard = new ArrayList<>();
+        for (Source source : sources) {
+            latest(source, heard.isEmpty() ? onNews : () -> {}).ifPresent(heard::add);
+        }
+        return heard.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Heard(
+                        Progress.together(heard.stream().map(Heard::progress).toList()),
+                        heard.stream().map(Heard::at).max(Comparator.naturalOrder()).orElseThrow()));
+    }
+
+    private Optional<Heard> latest(Source source, Runnable onNews) {
         Instant now = clock.instant();
         Known last = known.get(source);
         if ((last == null || last.isDue(now)) && reads.tryAcquire()) {

@@ -66,6 +66,7 @@ public sealed interface StageJob {
      * @param container of the workload; empty when it has only one
      * @param template of the custom resource
      * @param image of the pod
+     * @param workQueue how many pods share the work at first, which may be changed while they run; empty if one does it alone
      * @param deadline after which Kubernetes stops the Job
      * @param backoffLimit how many pods may fail before the Job does
      * @param keepFor how long the finished Job stays, for people to look at
@@ -82,6 +83,7 @@ public sealed interface StageJob {
             Optional<String> container,
             PodTemplate template,
             PodImage image,
+            OptionalInt workQueue,
             Duration deadline,
             int backoffLimit,
             Duration keepFor) {
@@ -120,6 +122,11 @@ public sealed interface StageJob {
         return job.getMetadata().getOwnerReferences().stream()
                 .anyMatch(reference -> Boolean.TRUE.equals(reference.getController())
                         && reference.getUid().equals(owner.getMetadata().getUid()));
+    }
+
+    /** Whether its number of pods may be changed. */
+    static boolean isWorkQueue(Job job) {
+        return job.getSpec().getCompletions() == null;
     }
 
     static StageJob of(Request request) {
@@ -204,8 +211,9 @@ public sealed interface StageJob {
                 .withOwnerReferences(controller(request.owner()))
                 .endMetadata()
                 .withNewSpec()
-                .withParallelism(1)
-                .withCompletions(1)
+                .withParallelism(request.workQueue().orElse(1))
+                // A work queue's pods know by themselves when nothing is left; Kubernetes is told so by there being no number.
+                .withCompletions(request.workQueue().isPresent() ? null : 1)
                 .withBackoffLimit(request.backoffLimit())
                 .withActiveDeadlineSeconds(request.deadline().toSeconds())
                 .withTtlSecondsAfterFinished(Math.toIntExact(request.keepFor().toSeconds()))

@@ -476,7 +476,7 @@ class MigrationDecisionTest {
             new Case(
                     "limits changed while it copies",
                     running(COPY).works().limitsChanged(),
-                    new Limit(),
+                    new Limit(COPY, 1),
                     "Reconciling",
                     "Running",
                     "Copying"),

@@ -39,6 +39,7 @@ class RbacIsMinimalTest {
             Map.entry("batch/jobs list", "informer"),
             Map.entry("batch/jobs watch", "informer: stages that end"),
             Map.entry("batch/jobs create", "one Job for each attempt at a stage"),
+            Map.entry("batch/jobs patch", "how many pods of a stage that runs share it"),
             Map.entry("batch/jobs delete", "a stage that is cancelled or suspended"),
             Map.entry("pods list", "termination messages, waiting reasons, pods of the old configuration"),
             Map.entry("pods/log get", "the worker's progress lines"),

@@ -12,6 +12,7 @@ import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
+import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.decide.StageRun;
 import java.util.List;
 import java.util.Map;
@@ -136,6 +137,109 @@ class JobReportTest {
     void podThatWillBeFollowedByAnotherSaysWhy() {
         assertThat(run(job(), pod("a", 1, terminated(75, "Error", RETRY))))
                 .isEqualTo(new StageRun.Running("StoreBusy", "slow down"));
+    }
+
+    // Several pods that share a stage
+
+    @Test
+    void allThatSharedItAreOneReport() {
+        assertThat(run(
+                        queue(finished("Complete", "CompletionsReached")),
+                        pod("a", 1, terminated(0, "Completed", copied("DONE", 30, 0))),
+                        pod("b", 2, terminated(75, "Error", copied("RETRY", 5, 90))),
+                        pod("c", 3, terminated(0, "Completed", copied("DONE", 60, 0)))))
+                .isEqualTo(new StageRun.Ended(new StageReport(
+                        Stage.COPY,
+                        ExitCode.DONE,
+                        "Done",
+                        "3 pods copied at least 95 blobs, and none is left",
+                        "",
+                        Map.of(Figure.COPIED_BLOBS, 95L, Figure.REMAINING_BLOBS, 0L),
+                        List.of())));
+    }
+
+    @Test
+    void whoIsDoneIsBelievedWhateverBecameOfTheOthers() {
+        assertThat(run(
+                        queue(finished("Complete", "CompletionsReached")),
+                        pod("a", 1, terminated(0, "Completed", DONE)),
+                        pod("b", 2, terminated(137, "OOMKilled", ""))))
+                .isEqualTo(new StageRun.Ended(report(ExitCode.DONE, "Done", "all")));
+        assertThat(run(
+                        queue(finished("Failed", "BackoffLimitExceeded")),
+                        pod("a", 1, terminated(0, "Completed", DONE)),
+                        pod("b", 2, terminated(137, "OOMKilled", ""))))
+                .isEqualTo(new StageRun.Ended(report(ExitCode.DONE, "Done", "all")));
+    }
+
+    @Test
+    void theOneThatFailedForGoodIsWhyTheOthersWereStopped() {
+        String denied = RETRY.replace("RETRY", "FAILED").replace("StoreBusy", "AccessDenied");
+
+        assertThat(run(
+                        queue(finished("Failed", "PodFailurePolicy")),
+                        pod("a", 1, terminated(1, "Error", denied)),
+                        pod("b", 2, terminated(75, "Error", RETRY))))
+                .isEqualTo(new StageRun.Ended(report(ExitCode.FAILED, "AccessDenied", "slow down")));
+    }
+
+    @Test
+    void whoSucceededIsHeardOnceTheOthersEnded() {
+        assertThat(run(
+                        queue(job()),
+                        pod("a", 1, terminated(0, "Completed", DONE)),
+                        pod("b", 2, running()),
+                        pod("c", 3, waiting("ContainerCreating", null))))
+                .isInstanceOf(StageRun.Running.class);
+        assertThat(run(queue(job()), pod("a", 1, terminated(0, "Completed", DONE))))
+                .as("its Job is about to be complete")
+                .isInstanceOf(StageRun.Running.class);
+    }
+
+    @Test
+    void podThatFindsNoPlaceIsNotWaitedForOnceNothingIsLeft() {
+        assertThat(run(queue(job()), pod("a", 1, terminated(0, "Completed", DONE)), pod("b", 2)))
+                .isEqualTo(new StageRun.Ended(report(ExitCode.DONE, "Done", "all")));
+        Pod onALostNode = new PodBuilder(pod("b", 2, running()))
+                .editMetadata()
+                .withDeletionTimestamp("2026-01-01T00:01:00Z")
+                .endMetadata()
+                .build();
+        assertThat(run(queue(job()), pod("a", 1, terminated(0, "Completed", DONE)), onALostNode))
+                .isInstanceOf(StageRun.Ended.class);
+    }
+
+    @Test
+    void howManyOfThemWorkIsSaid() {
+        assertThat(run(queue(job()), pod("a", 1, running()), pod("b", 2, running()), pod("c", 3, running())))
+                .isEqualTo(new StageRun.Running(Reasons.RUNNING, "the copy stage is running in 3 pods"));
+        assertThat(run(
+                        queue(job()),
+                        pod("a", 1, running()),
+                        pod("b", 2, terminated(75, "Error", RETRY)),
+                        pod("c", 3, running())))
+                .isEqualTo(new StageRun.Running(
+                        Reasons.RUNNING, "the copy stage is running in 2 of 3 pods; slow down"));
+        assertThat(run(queue(job()), pod("a", 1, running()), pod("b", 2, waiting("ImagePullBackOff", "no image"))))
+                .isEqualTo(new StageRun.Running(
+                        Reasons.RUNNING,
+                        "the copy stage is running in 1 of 3 pods; pod b: ImagePullBackOff: no image"));
+        assertThat(run(queue(job()), pod("a", 1, terminated(75, "Error", RETRY))))
+                .isEqualTo(new StageRun.Running("StoreBusy", "slow down"));
+    }
+
+    private static Job queue(Job job) {
+        return new JobBuilder(job)
+                .editSpec()
+                .withCompletions(null)
+                .withParallelism(3)
+                .endSpec()
+                .build();
+    }
+
+    private static String copied(String outcome, long blobs, long left) {
+        return "{\"stage\":\"COPY\",\"outcome\":\"%s\",\"reason\":\"%s\",\"message\":\"some\",\"identity\":\"\",\"figures\":{\"COPIED_BLOBS\":%d,\"REMAINING_BLOBS\":%d},\"findings\":[]}"
+                .formatted(outcome, outcome.equals("DONE") ? "Done" : "Interrupted", blobs, left);
     }
 
     private static StageRun run(Job job, Pod... pods) {

@@ -14,6 +14,7 @@ import io.fabric8.kubernetes.api.model.ConfigMapVolumeSource;
 import io.fabric8.kubernetes.api.model.DeletionPropagation;
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.apps.Deployment;
 import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
@@ -265,6 +266,54 @@ abstract class MigrationContract {
                 .containsExactly(Map.entry("limits", "concurrency: 16\nbytes-per-second: 0\n")));
         node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
         soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+    }
+
+    @Test
+    void severalPodsShareTheCopyAndTheLimit() {
+        node.on(COPY, new Works(), new Works(), new Works(), new Works());
+        migration("m", """
+                parallelism: 3
+                bandwidthLimit: 30Mi
+                """);
+        soon(() -> assertThat(pods("copy")).hasSize(3));
+        assertThat(job("m", COPY, 1).getSpec().getCompletions()).isNull();
+        assertThat(job("m", PLAN, 1).getSpec().getCompletions()).isEqualTo(1);
+        assertThat(limits("m")).isEqualTo("concurrency: 8\nbytes-per-second: 10485760\n");
+        soon(() -> assertThat(status("m").message()).isEqualTo("the copy stage is running in 3 pods"));
+
+        edit("m", "parallelism", 2);
+        soon(() -> assertThat(limits("m")).isEqualTo("concurrency: 8\nbytes-per-second: 15728640\n"));
+        soon(() -> assertThat(pods("copy")).hasSize(2));
+        edit("m", "bandwidthLimit", "1500000");
+        soon(() -> assertThat(limits("m")).isEqualTo("concurrency: 8\nbytes-per-second: 1500000\n"));
+        soon(() -> assertThat(pods("copy")).as("of less than 1 MB/s nobody can be held").hasSize(1));
+        edit("m", "bandwidthLimit", "0");
+        soon(() -> assertThat(pods("copy")).hasSize(2));
+        assertThat(jobs("copy")).hasSize(1);
+
+        node.end(COPY, ends(COPY, ExitCode.DONE, "Done", Map.of(Figure.COPIED_BLOBS, 20L, Figure.REMAINING_BLOBS, 0L)));
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(condition("m", "Copied").getMessage())
+                .isEqualTo("2 pods copied at least 40 blobs, and none is left");
+        for (Stage stage : List.of(PLAN, VERIFY, CLEAN, VACUUM)) {
+            assertThat(job("m", stage, 1).getSpec().getParallelism()).as(stage.word()).isEqualTo(1);
+        }
+        assertThat(stage("m", COPY).attempts()).isEqualTo(1);
+    }
+
+    @Test
+    void copyIsDoneThoughOneOfItsPodsFindsNoPlace() {
+        node.on(COPY, new Works(), new Waits("ImagePullBackOff", "no place"));
+        migration("m", "parallelism: 2");
+        soon(() -> assertThat(status("m").message())
+                .startsWith("the copy stage is running in 1 of 2 pods; pod ")
+                .endsWith("no place"));
+
+        node.endThatWorks(COPY, ends(COPY, ExitCode.DONE, "Done"));
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+        assertThat(pods("copy")).as("it is not left behind").isEmpty();
     }
 
     @Test
@@ -832,6 +881,20 @@ abstract class MigrationContract {
 
     private List<Job> jobs(String stage) {
         return client.batch().v1().jobs().withLabel(Labels.STAGE, stage).list().getItems();
+    }
+
+    private List<Pod> pods(String stage) {
+        return client.pods().withLabel(Labels.STAGE, stage).list().getItems().stream()
+                .filter(pod -> pod.getMetadata().getDeletionTimestamp() == null)
+                .toList();
+    }
+
+    private String limits(String migration) {
+        return client.configMaps()
+                .withName("%s-limits".formatted(uid(migration)))
+                .get()
+                .getData()
+                .get("limits");
     }
 
     private String uid(String migration) {

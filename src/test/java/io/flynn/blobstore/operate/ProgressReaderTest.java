@@ -11,6 +11,7 @@ import io.flynn.blobstore.operate.ProgressReader.Heard;
 import io.flynn.blobstore.operate.ProgressReader.Source;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -51,7 +52,7 @@ class ProgressReaderTest {
     }
 
     private Optional<Heard> ask() {
-        return reader.latest(SOURCE, news::release);
+        return reader.latest(List.of(SOURCE), news::release);
     }
 
     private void awaitNews() throws InterruptedException {
@@ -66,6 +67,22 @@ class ProgressReaderTest {
         awaitNews();
 
         assertThat(ask()).contains(new Heard(new Progress(Stage.COPY, 10, 100, 4, 40, 0, 5, "b", "store"), now.get()));
+    }
+
+    @Test
+    void whatSeveralPodsHaveDoneIsAddedUpAndWhatIsLeftIsWhatTheLastToCountHasSeen() throws Exception {
+        Source other = new Source("apps", "copy-2", "blobstore", Stage.COPY);
+        server.expect().get().withPath(PATH).andReturn(200, LOG).once();
+        server.expect().get().withPath(PATH.replace("copy-1", "copy-2")).andReturn(200, """
+                        {"progress":{"stage":"COPY","totalBlobs":6,"totalBytes":70,"doneBlobs":5,"doneBytes":50,"failedBlobs":1,"bytesPerSecond":7,"blob":"c","bottleneck":"network"}}
+                        """).once();
+        List<Source> both = List.of(SOURCE, other);
+        reader.latest(both, news::release);
+        awaitNews();
+        awaitNews();
+
+        assertThat(reader.latest(both, news::release))
+                .contains(new Heard(new Progress(Stage.COPY, 10, 110, 9, 90, 1, 12, "c", "network"), now.get()));
     }
 
     @Test

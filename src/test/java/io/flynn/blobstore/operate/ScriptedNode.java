@@ -89,6 +89,15 @@ final class ScriptedNode implements AutoCloseable {
                 .forEach(pod -> write(pod, status(pod, how)));
     }
 
+    /** Lets only those end whose container runs. */
+    void endThatWorks(Stage stage, Turn.Ends how) {
+        pods.getStore().list().stream()
+                .filter(pod -> pod.getMetadata().getLabels().get(Labels.STAGE).equals(stage.word()))
+                .filter(pod -> client.resource(pod).get() != null)
+                .filter(pod -> "Running".equals(client.resource(pod).get().getStatus().getPhase()))
+                .forEach(pod -> write(pod, status(pod, how)));
+    }
+
     @Override
     public void close() {
         pods.close();

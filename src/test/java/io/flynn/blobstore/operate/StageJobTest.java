@@ -33,6 +33,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
 /** "How a pod of ours is made from the workload's", sentence by sentence; the golden files show the whole. */
@@ -64,6 +65,30 @@ class StageJobTest {
     @Test
     void wholeJobOfAWorkloadThatHasEverything() {
         Golden.assertMatches("operate/stagejob/full.yaml", Serialization.asYaml(job(workload(), TEMPLATE)));
+    }
+
+    @Test
+    void wholeJobOfAStageThatSeveralPodsShare() {
+        StageJob.Request one = request(plainWorkload(), Optional.empty(), PodTemplate.EMPTY);
+        StageJob shared = StageJob.of(new StageJob.Request(
+                one.owner(),
+                one.subject(),
+                one.stage(),
+                one.attempt(),
+                one.arguments(),
+                one.environment(),
+                one.limits(),
+                one.workload(),
+                one.container(),
+                one.template(),
+                one.image(),
+                OptionalInt.of(3),
+                one.deadline(),
+                one.backoffLimit(),
+                one.keepFor()));
+
+        Golden.assertMatches(
+                "operate/stagejob/shared.yaml", Serialization.asYaml(((StageJob.Built) shared).job()));
     }
 
     @Test

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** Requests for Jobs, and what they are made from. */
 final class StageJobs {
@@ -69,6 +70,7 @@ final class StageJobs {
                 container,
                 template,
                 IMAGE,
+                OptionalInt.empty(),
                 Duration.ofHours(24),
                 6,
                 Duration.ofDays(1));

@@ -72,15 +72,25 @@ public record BlobMigrationSpec(
         @Default("ReadBack")
         Verification verification,
 
-        @JsonPropertyDescription("Blobs in flight in the pod. A change reaches a pod that runs within two minutes.")
+        @JsonPropertyDescription(
+                "Pods that copy at once and share the blobs out among themselves; each opens as many connections to the"
+                        + " database as it has blobs in flight, and some. A change reaches a Job that runs. The other stages"
+                        + " have one pod.")
+        @Default("1")
+        @Min(1)
+        @Max(16)
+        Integer parallelism,
+
+        @JsonPropertyDescription("Blobs in flight in a pod. A change reaches a pod that runs within two minutes.")
         @Default("8")
         @Min(1)
         @Max(64)
         Integer concurrencyPerPod,
 
         @JsonPropertyDescription(
-                "Bytes a second at which blobs are copied, as 50Mi; 0 for no limit. A change reaches a pod that runs"
-                        + " within two minutes.")
+                "Bytes a second at which all pods together copy blobs, as 50Mi; 0 for no limit. Each pod gets an equal"
+                        + " part, and none less than 1 MB, so a low limit means fewer pods than spec.parallelism. A change"
+                        + " reaches a pod that runs within two minutes.")
         @Default("0")
         @Size(max = 17)
         @Pattern(Patterns.BYTES)
@@ -111,6 +121,7 @@ public record BlobMigrationSpec(
         cancel = cancel == null ? Boolean.FALSE : cancel;
         filter = filter == null ? Filter.ALL : filter;
         verification = verification == null ? Verification.READ_BACK : verification;
+        parallelism = parallelism == null ? Integer.valueOf(1) : parallelism;
         bandwidthLimit = bandwidthLimit == null ? "0" : bandwidthLimit;
         concurrencyPerPod = concurrencyPerPod == null ? Integer.valueOf(8) : concurrencyPerPod;
         sourceCleanup = sourceCleanup == null ? new SourceCleanup(CleanupPolicy.DELETE) : sourceCleanup;

@@ -49,6 +49,7 @@ public final class Shards implements AutoCloseable {
 
     private final Connection session;
     private final NavigableSet<Integer> held = new TreeSet<>();
+    private volatile int workers = 1;
 
     private Shards(Connection session) {
         this.session = session;
@@ -75,6 +76,11 @@ public final class Shards implements AutoCloseable {
     /** Those that this worker holds. */
     public Set<Integer> held() {
         return Set.copyOf(held);
+    }
+
+    /** How many workers there were when that was looked at last; may be asked by any thread. */
+    public int workers() {
+        return workers;
     }
 
     /**
@@ -120,20 +126,21 @@ public final class Shards implements AutoCloseable {
 
     private Locked locked() throws SQLException {
         Set<Integer> shards = new HashSet<>();
-        int workers = 1;
+        int here = 1;
         try (PreparedStatement statement = session.prepareStatement(LOCKED)) {
             statement.setInt(1, CLASS);
             try (ResultSet rows = statement.executeQuery()) {
                 while (rows.next()) {
                     if (rows.getInt(1) == COUNT) {
-                        workers = rows.getInt(2);
+                        here = rows.getInt(2);
                     } else {
                         shards.add(rows.getInt(1));
                     }
                 }
             }
         }
-        return new Locked(shards, workers);
+        workers = here;
+        return new Locked(shards, here);
     }
 
     private void lock(Collection<Integer> shards) throws SQLException {

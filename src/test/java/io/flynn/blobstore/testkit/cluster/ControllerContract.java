@@ -17,6 +17,8 @@ import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.JobCondition;
 import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.dsl.base.PatchContext;
+import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
@@ -145,6 +147,57 @@ abstract class ControllerContract {
                 .isEqualTo("Container worker for pod %s/%s failed with exit code 1 matching FailJob rule at index 0"
                         .formatted(namespace, pod.getMetadata().getName()));
         assertThat(pods()).hasSize(1);
+    }
+
+    @Test
+    void aWorkQueueIsCompleteWhenOnePodSucceededAndTheOthersEnded() {
+        client.resource(workQueue(3)).create();
+        until(() -> pods().size() == 3);
+        finish(pods().getFirst(), "Succeeded", 0);
+        until(() -> Integer.valueOf(1)
+                .equals(client.resource(job()).get().getStatus().getSucceeded()));
+
+        finish(pods().stream().filter(pod -> !PodFacts.isFinished(pod)).findFirst().orElseThrow(), "Failed", 75);
+        until(() -> Integer.valueOf(1)
+                .equals(client.resource(job()).get().getStatus().getFailed()));
+        assertThat(job("Complete")).as("one still works").isNull();
+        assertThat(pods()).as("none is made once one has succeeded").hasSize(3);
+
+        finish(pods().stream().filter(pod -> !PodFacts.isFinished(pod)).findFirst().orElseThrow(), "Succeeded", 0);
+        until(() -> job("Complete") != null);
+        assertThat(client.resource(job()).get().getStatus().getSucceeded()).isEqualTo(2);
+    }
+
+    @Test
+    void aWorkQueueThatIsMadeSmallerCountsNoneOfThosePodsAsFailed() {
+        client.resource(workQueue(1)).create();
+        onlyPod();
+
+        resize(4);
+        until(() -> pods().size() == 4);
+        resize(1);
+        until(() -> pods().size() == 1);
+
+        Job job = client.resource(job()).get();
+        assertThat(job.getSpec().getCompletions()).isNull();
+        assertThat(job.getStatus().getFailed()).isNull();
+        assertThat(job("Failed")).isNull();
+        finish(onlyPod(), "Succeeded", 0);
+        until(() -> job("Complete") != null);
+    }
+
+    @Test
+    void aPodThatFindsNoPlaceKeepsAWorkQueueFromBeingComplete() {
+        client.resource(workQueue(2)).create();
+        until(() -> pods().size() == 2);
+        finish(pods().getFirst(), "Succeeded", 0);
+        until(() -> Integer.valueOf(1)
+                .equals(client.resource(job()).get().getStatus().getSucceeded()));
+
+        resize(1);
+
+        assertThat(job("Complete")).isNull();
+        assertThat(pods()).as("nor is it taken away").hasSize(2);
     }
 
     @Test
@@ -352,6 +405,15 @@ abstract class ControllerContract {
                         .orElse(null);
     }
 
+    private void resize(int parallelism) {
+        client.batch()
+                .v1()
+                .jobs()
+                .inNamespace(namespace)
+                .withName("job")
+                .patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\":{\"parallelism\":%d}}".formatted(parallelism));
+    }
+
     private void suspend(boolean suspended) {
         client.batch()
                 .v1()
@@ -404,6 +466,14 @@ abstract class ControllerContract {
                 .endContainer()
                 .endSpec()
                 .endTemplate()
+                .endSpec()
+                .build();
+    }
+
+    private Job workQueue(int parallelism) {
+        return new JobBuilder(job())
+                .editSpec()
+                .withParallelism(parallelism)
                 .endSpec()
                 .build();
     }

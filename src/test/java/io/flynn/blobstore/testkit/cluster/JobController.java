@@ -13,6 +13,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -105,6 +106,9 @@ final class JobController {
             pods.stream().filter(pod -> !isOver(job, pod)).forEach(pod -> objects.delete(ResourceTypes.PODS, pod));
             pods = objects.podsOf(job);
         }
+        if (!over && !suspended && removeTooMany(job, status, pods)) {
+            pods = objects.podsOf(job);
+        }
         // Of the pods that were counted, not of a newer look: one that ended in between would be taken for missing.
         List<Pod> running = pods.stream().filter(pod -> !isOver(job, pod)).toList();
         int active = (int)
@@ -183,6 +187,24 @@ final class JobController {
                 ? orZero(status.getSucceeded()) > 0 && orZero(status.getActive()) == 0
                 : orZero(status.getSucceeded()) >= completions;
         return reached ? Optional.of(End.COMPLETE) : Optional.empty();
+    }
+
+    /** A work queue that was made smaller, before one of its pods succeeded: those that go are let go of first, and so never counted. */
+    private boolean removeTooMany(Job job, JobStatus status, List<Pod> pods) {
+        if (job.getSpec().getCompletions() != null || orZero(status.getSucceeded()) > 0) {
+            return false;
+        }
+        List<Pod> active = pods.stream()
+                .filter(pod -> !isOver(job, pod) && !PodFacts.isTerminating(pod))
+                .sorted(Comparator.comparing(PodFacts::isReady)
+                        .thenComparing(pod -> pod.getMetadata().getCreationTimestamp(), Comparator.reverseOrder()))
+                .toList();
+        int tooMany = active.size() - job.getSpec().getParallelism();
+        active.stream().limit(Math.max(0, tooMany)).forEach(pod -> {
+            release(pod);
+            objects.delete(ResourceTypes.PODS, pod);
+        });
+        return tooMany > 0;
     }
 
     /** Makes the pods that are missing, unless the last failure is too recent; says how many. */

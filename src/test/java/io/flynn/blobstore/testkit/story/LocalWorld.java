@@ -208,13 +208,18 @@ final class LocalWorld implements World, AutoCloseable {
         }
     }
 
-    /** Kills the process of the running pod of this stage. */
-    void killPodOf(String stage) {
+    /** Kills the process of a running pod of this stage; returns the pod's name. */
+    String killPodOf(String stage) {
         Pod pod = kubernetes.pods().withLabel("blobstore.flynn.io/stage", stage).list().getItems().stream()
                 .filter(candidate -> "Running".equals(candidate.getStatus().getPhase()))
                 .findFirst()
                 .orElseThrow();
-        node.kill(NAMESPACE, pod.getMetadata().getName());
+        killPod(pod.getMetadata().getName());
+        return pod.getMetadata().getName();
+    }
+
+    void killPod(String pod) {
+        node.kill(NAMESPACE, pod);
     }
 
     /** Waits until at least so many blobs are moved, and returns the keys of their objects. */
