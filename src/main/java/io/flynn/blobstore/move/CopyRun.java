@@ -45,10 +45,11 @@ public final class CopyRun implements StageRun {
 
     private static final Duration LOOK_AT_OTHERS = Duration.ofMillis(500);
 
-    private static final Duration COUNT_ANEW = Duration.ofSeconds(10);
+    private static final Duration COUNT_ANEW = Duration.ofSeconds(2);
 
     /** A count reads the whole table, so all workers together spend no more than a fiftieth of the time on counting. */
     private static final int COUNTING_PART = 50;
+
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
 
     private final StageContext context;

@@ -80,8 +80,9 @@ final class JobReport {
      * Who is done has seen that nothing is left for anybody, so one such word is enough, whatever became of the others.
      */
     private static Optional<StageReport> done(Job job, Stage stage, List<Pod> newestFirst) {
-        List<StageReport> reports =
-                newestFirst.stream().flatMap(pod -> report(job, stage, pod).stream()).toList();
+        List<StageReport> reports = newestFirst.stream()
+                .flatMap(pod -> report(job, stage, pod).stream())
+                .toList();
         Optional<StageReport> done = reports.stream()
                 .filter(report -> report.outcome() == ExitCode.DONE)
                 .findFirst();

@@ -90,7 +90,8 @@ final class MigrationJobs {
                 .ifPresent(job -> client.resource(job)
                         .patch(
                                 PatchContext.of(PatchType.JSON_MERGE),
-                                "{\"spec\":{\"parallelism\":%d}}".formatted(MigrationLimits.pods(migration.getSpec()))));
+                                "{\"spec\":{\"parallelism\":%d}}"
+                                        .formatted(MigrationLimits.pods(migration.getSpec()))));
     }
 
     private static List<String> arguments(BlobMigration migration, Ends ends, Stage stage) {

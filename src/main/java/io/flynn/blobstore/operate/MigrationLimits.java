@@ -39,9 +39,7 @@ final class MigrationLimits {
      */
     static int pods(BlobMigrationSpec spec) {
         long bytes = SpecBytes.of(spec.bandwidthLimit());
-        return bytes == 0
-                ? spec.parallelism()
-                : Math.clamp(bytes / TransferLimits.BYTES_MIN, 1, spec.parallelism());
+        return bytes == 0 ? spec.parallelism() : Math.clamp(bytes / TransferLimits.BYTES_MIN, 1, spec.parallelism());
     }
 
     /** The spec's limit is that of all pods together; 0 = none. */
@@ -107,7 +105,7 @@ final class MigrationLimits {
                 .build();
     }
 
-    private static Map<String, String> data(BlobMigrationSpec spec) {
+    static Map<String, String> data(BlobMigrationSpec spec) {
         return Map.of(
                 FILE,
                 "concurrency: %d\nbytes-per-second: %d\n"

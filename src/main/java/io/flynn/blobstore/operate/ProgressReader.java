@@ -81,7 +81,10 @@ final class ProgressReader implements AutoCloseable {
                 ? Optional.empty()
                 : Optional.of(new Heard(
                         Progress.together(heard.stream().map(Heard::progress).toList()),
-                        heard.stream().map(Heard::at).max(Comparator.naturalOrder()).orElseThrow()));
+                        heard.stream()
+                                .map(Heard::at)
+                                .max(Comparator.naturalOrder())
+                                .orElseThrow()));
     }
 
     private Optional<Heard> latest(Source source, Runnable onNews) {

@@ -212,7 +212,8 @@ public sealed interface StageJob {
                 .endMetadata()
                 .withNewSpec()
                 .withParallelism(request.workQueue().orElse(1))
-                // A work queue's pods know by themselves when nothing is left; Kubernetes is told so by there being no number.
+                // A work queue's pods know by themselves when nothing is left; Kubernetes is told so by there being no
+                // number.
                 .withCompletions(request.workQueue().isPresent() ? null : 1)
                 .withBackoffLimit(request.backoffLimit())
                 .withActiveDeadlineSeconds(request.deadline().toSeconds())

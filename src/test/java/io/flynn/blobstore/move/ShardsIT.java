@@ -4,14 +4,17 @@ import static io.flynn.blobstore.move.MoveWorld.S3MAIN;
 import static io.flynn.blobstore.move.MoveWorld.TO_S3;
 import static io.flynn.blobstore.move.MoveWorld.bytes;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.ObjectKey;
+import io.flynn.blobstore.decide.Progress;
 import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageReport;
 import io.flynn.blobstore.decide.StageReport.Figure;
 import io.flynn.blobstore.store.BlobStore;
+import io.flynn.blobstore.store.Pauses;
 import io.flynn.blobstore.store.ReplayableBody;
 import io.flynn.blobstore.store.postgres.Database;
 import io.flynn.blobstore.store.postgres.MigrationFence;
@@ -47,9 +50,12 @@ class ShardsIT extends MoveFixture {
     }
 
     private static CopyRun copy(Database database, BlobStore store, StopSignal stop) {
+        return copy(database, store, stop, new ProgressMeter(Stage.COPY));
+    }
+
+    private static CopyRun copy(Database database, BlobStore store, StopSignal stop, ProgressMeter progress) {
         return new CopyRun(
-                new StageContext(
-                        database, new MigrationFence(database, "migration-1"), new ProgressMeter(Stage.COPY), stop),
+                new StageContext(database, new MigrationFence(database, "migration-1"), progress, stop),
                 TO_S3,
                 new Stores(Map.of(S3MAIN, store)),
                 CONCURRENCY,
@@ -127,6 +133,39 @@ class ShardsIT extends MoveFixture {
                 .as("only what the dead one had not flipped yet is done again")
                 .containsAll(putTwice());
         assertThat(world.verify().reason()).isEqualTo(Reasons.DONE);
+    }
+
+    @Test
+    void whatAWorkerSaysIsLeftIsWhatAllOfThemLeave() throws Exception {
+        addMany(2_000);
+        BlobStore slow = new DecoratedStore(world.store) {
+            @Override
+            public void put(ObjectKey key, ReplayableBody body) {
+                Pauses.sleep(Duration.ofSeconds(1));
+                super.put(key, body);
+            }
+        };
+        ProgressMeter progress = new ProgressMeter(Stage.COPY);
+        try (Database database = database("first");
+                Shards other = Shards.join(world.database)) {
+            CompletableFuture<StageReport> copied = CompletableFuture.supplyAsync(
+                    () -> copy(database, slow, world.stop, progress).run());
+            await().until(() -> left(progress) > 0 && left(progress) < 1_990);
+            assertThat(left(progress)).isGreaterThan(1_500);
+
+            // The other's half, at once.
+            world.pg.execute(
+                    "UPDATE files SET backend = 's3main', external_id = file_id WHERE file_id >= '80000000-0000-0000-0000-000000000000'");
+
+            await().atMost(Duration.ofSeconds(6)).until(() -> left(progress) < 1_050);
+            assertThat(copied).as("and not at its end").isNotDone();
+            assertThat(copied.get(60, TimeUnit.SECONDS).reason()).isEqualTo(Reasons.DONE);
+        }
+    }
+
+    private static long left(ProgressMeter progress) {
+        Progress said = progress.progress(System.nanoTime());
+        return said.totalBlobs() - said.doneBlobs();
     }
 
     @Test

@@ -218,8 +218,8 @@ class JobReportTest {
                         pod("a", 1, running()),
                         pod("b", 2, terminated(75, "Error", RETRY)),
                         pod("c", 3, running())))
-                .isEqualTo(new StageRun.Running(
-                        Reasons.RUNNING, "the copy stage is running in 2 of 3 pods; slow down"));
+                .isEqualTo(
+                        new StageRun.Running(Reasons.RUNNING, "the copy stage is running in 2 of 3 pods; slow down"));
         assertThat(run(queue(job()), pod("a", 1, running()), pod("b", 2, waiting("ImagePullBackOff", "no image"))))
                 .isEqualTo(new StageRun.Running(
                         Reasons.RUNNING,

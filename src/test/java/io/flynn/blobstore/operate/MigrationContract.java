@@ -286,7 +286,9 @@ abstract class MigrationContract {
         soon(() -> assertThat(pods("copy")).hasSize(2));
         edit("m", "bandwidthLimit", "1500000");
         soon(() -> assertThat(limits("m")).isEqualTo("concurrency: 8\nbytes-per-second: 1500000\n"));
-        soon(() -> assertThat(pods("copy")).as("of less than 1 MB/s nobody can be held").hasSize(1));
+        soon(() -> assertThat(pods("copy"))
+                .as("of less than 1 MB/s nobody can be held")
+                .hasSize(1));
         edit("m", "bandwidthLimit", "0");
         soon(() -> assertThat(pods("copy")).hasSize(2));
         assertThat(jobs("copy")).hasSize(1);
@@ -297,7 +299,9 @@ abstract class MigrationContract {
         assertThat(condition("m", "Copied").getMessage())
                 .isEqualTo("2 pods copied at least 40 blobs, and none is left");
         for (Stage stage : List.of(PLAN, VERIFY, CLEAN, VACUUM)) {
-            assertThat(job("m", stage, 1).getSpec().getParallelism()).as(stage.word()).isEqualTo(1);
+            assertThat(job("m", stage, 1).getSpec().getParallelism())
+                    .as(stage.word())
+                    .isEqualTo(1);
         }
         assertThat(stage("m", COPY).attempts()).isEqualTo(1);
     }

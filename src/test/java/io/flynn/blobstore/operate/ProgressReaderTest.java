@@ -73,9 +73,13 @@ class ProgressReaderTest {
     void whatSeveralPodsHaveDoneIsAddedUpAndWhatIsLeftIsWhatTheLastToCountHasSeen() throws Exception {
         Source other = new Source("apps", "copy-2", "blobstore", Stage.COPY);
         server.expect().get().withPath(PATH).andReturn(200, LOG).once();
-        server.expect().get().withPath(PATH.replace("copy-1", "copy-2")).andReturn(200, """
+        server.expect()
+                .get()
+                .withPath(PATH.replace("copy-1", "copy-2"))
+                .andReturn(200, """
                         {"progress":{"stage":"COPY","totalBlobs":6,"totalBytes":70,"doneBlobs":5,"doneBytes":50,"failedBlobs":1,"bytesPerSecond":7,"blob":"c","bottleneck":"network"}}
-                        """).once();
+                        """)
+                .once();
         List<Source> both = List.of(SOURCE, other);
         reader.latest(both, news::release);
         awaitNews();

@@ -94,7 +94,8 @@ final class ScriptedNode implements AutoCloseable {
         pods.getStore().list().stream()
                 .filter(pod -> pod.getMetadata().getLabels().get(Labels.STAGE).equals(stage.word()))
                 .filter(pod -> client.resource(pod).get() != null)
-                .filter(pod -> "Running".equals(client.resource(pod).get().getStatus().getPhase()))
+                .filter(pod ->
+                        "Running".equals(client.resource(pod).get().getStatus().getPhase()))
                 .forEach(pod -> write(pod, status(pod, how)));
     }
 

@@ -87,8 +87,7 @@ class StageJobTest {
                 one.backoffLimit(),
                 one.keepFor()));
 
-        Golden.assertMatches(
-                "operate/stagejob/shared.yaml", Serialization.asYaml(((StageJob.Built) shared).job()));
+        Golden.assertMatches("operate/stagejob/shared.yaml", Serialization.asYaml(((StageJob.Built) shared).job()));
     }
 
     @Test

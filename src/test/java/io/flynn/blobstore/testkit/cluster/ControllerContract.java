@@ -157,13 +157,25 @@ abstract class ControllerContract {
         until(() -> Integer.valueOf(1)
                 .equals(client.resource(job()).get().getStatus().getSucceeded()));
 
-        finish(pods().stream().filter(pod -> !PodFacts.isFinished(pod)).findFirst().orElseThrow(), "Failed", 75);
+        finish(
+                pods().stream()
+                        .filter(pod -> !PodFacts.isFinished(pod))
+                        .findFirst()
+                        .orElseThrow(),
+                "Failed",
+                75);
         until(() -> Integer.valueOf(1)
                 .equals(client.resource(job()).get().getStatus().getFailed()));
         assertThat(job("Complete")).as("one still works").isNull();
         assertThat(pods()).as("none is made once one has succeeded").hasSize(3);
 
-        finish(pods().stream().filter(pod -> !PodFacts.isFinished(pod)).findFirst().orElseThrow(), "Succeeded", 0);
+        finish(
+                pods().stream()
+                        .filter(pod -> !PodFacts.isFinished(pod))
+                        .findFirst()
+                        .orElseThrow(),
+                "Succeeded",
+                0);
         until(() -> job("Complete") != null);
         assertThat(client.resource(job()).get().getStatus().getSucceeded()).isEqualTo(2);
     }

@@ -71,6 +71,12 @@ class OperatorVerbsIT {
                 .until(() -> world.operatorsCalls().stream()
                         .anyMatch(call -> call.resource().equals("configmaps")
                                 && call.verb().equals("patch")));
+        patch(world, "{\"spec\": {\"parallelism\": 2}}");
+        Awaitility.await()
+                .atMost(PATIENCE)
+                .until(() -> world.operatorsCalls().stream()
+                        .anyMatch(call ->
+                                call.resource().equals("jobs") && call.verb().equals("patch")));
         suspend(world, true);
         world.await("bm/pg-to-s3", "Suspended", PATIENCE);
         world.s3().delayPuts(Duration.ZERO);

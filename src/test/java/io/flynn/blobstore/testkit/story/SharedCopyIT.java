@@ -41,8 +41,7 @@ class SharedCopyIT {
             world.database().execute("""
                     INSERT INTO files (file_oid, backend, name, type, size, sha512)
                     SELECT lo_from_bytea(0, b), 'postgres', '/blob ' || i, '', length(b), sha512(b)
-                    FROM (SELECT i, convert_to('blob ' || i, 'UTF8') AS b FROM generate_series(1, %d) i) blobs""".formatted(
-                            BLOBS));
+                    FROM (SELECT i, convert_to('blob ' || i, 'UTF8') AS b FROM generate_series(1, %d) i) blobs""".formatted(BLOBS));
             world.startBlobstore();
             world.apply(Story.backendYaml(world));
             world.await("bsb/s3main", "Ready", PATIENCE);
@@ -74,7 +73,10 @@ class SharedCopyIT {
 
             assertThat(jobs(world)).as("the Job was not made again").hasSize(1);
             assertThat(jobs(world).getFirst().getSpec().getCompletions()).isNull();
-            assertThat(copied(world)).as("both that lived had a part").hasSize(2).allMatch(blobs -> blobs > BLOBS / 20);
+            assertThat(copied(world))
+                    .as("both that lived had a part")
+                    .hasSize(2)
+                    .allMatch(blobs -> blobs > BLOBS / 20);
             assertThat(world.database()
                             .number("SELECT count(*) FROM files WHERE backend = 's3main' AND file_oid IS NULL"))
                     .isEqualTo(BLOBS);
@@ -82,7 +84,8 @@ class SharedCopyIT {
             try (StoredBlobs stored = new StoredBlobs(world.database(), new Bucket(world.bucket()))) {
                 for (int i = 1; i <= BLOBS; i += 97) {
                     StoredBlobs.Stored blob = stored.read("/blob " + i).orElseThrow();
-                    assertThat(blob.row().agreesWith(blob.bytes().orElseThrow())).isTrue();
+                    assertThat(blob.row().agreesWith(blob.bytes().orElseThrow()))
+                            .isTrue();
                 }
             }
         }
