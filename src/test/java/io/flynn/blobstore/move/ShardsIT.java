@@ -152,6 +152,7 @@ class ShardsIT extends MoveFixture {
                     () -> copy(database, slow, world.stop, progress).run());
             await().until(() -> left(progress) > 0 && left(progress) < 1_990);
             assertThat(left(progress)).isGreaterThan(1_500);
+            assertThat(other.held()).isEmpty();
 
             // The other's half, at once.
             world.pg.execute(

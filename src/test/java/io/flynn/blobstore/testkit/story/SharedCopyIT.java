@@ -16,10 +16,12 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Several pods of one copy stage, each a process of its own, over one database; one of them dies whenever it comes back. */
+@Tag("long")
 class SharedCopyIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
