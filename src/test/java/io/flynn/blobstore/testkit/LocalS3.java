@@ -76,6 +76,9 @@ public final class LocalS3 implements AutoCloseable {
         ABORT_MULTIPART
     }
 
+    /** How the keys begin of what S3Proxy notes, among the objects, about the uploads of parts that it has begun. */
+    private static final String NOTE = ".s3proxy-mpu-stub-";
+
     private final TransientNio2BlobStore objects = new TransientNio2BlobStore();
     private final Map<Operation, AtomicLong> counts = new EnumMap<>(Operation.class);
     private final Map<Operation, AtomicInteger> failures = new EnumMap<>(Operation.class);
@@ -88,6 +91,10 @@ public final class LocalS3 implements AutoCloseable {
     private volatile Set<Operation> denied = Set.of();
     private volatile Set<String> held = Set.of();
     private volatile Set<Operation> broken = Set.of();
+
+    /** What is to go wrong with the beginnings of uploads that S3Proxy has not noted yet, by the keys of the notes. */
+    private final Map<String, StoreFault> begun = new ConcurrentHashMap<>();
+
     private long exchanges;
     private long failing;
     private StoreFault fault = StoreFault.NONE;
@@ -220,7 +227,11 @@ public final class LocalS3 implements AutoCloseable {
         broken = Set.of(operations);
     }
 
-    /** The n-th exchange about an object, or its bucket, from now on is no good one; 0 = all are. */
+    /**
+     * The n-th exchange about an object, or its bucket, from now on is no good one; 0 = all are. Only what S3Proxy notes about an
+     * upload that it has begun is always stored, also where the answer to that is lost: one without its note it lists, but lets
+     * nobody abort, as no store does.
+     */
     public synchronized void fail(long n, StoreFault with) {
         exchanges = 0;
         failing = n;
@@ -245,8 +256,8 @@ public final class LocalS3 implements AutoCloseable {
         do {
             page = objects.list(request.build());
             for (S3Object object : page.contents()) {
-                // What S3Proxy notes about an upload of parts, and doesn't always clear away.
-                if (!object.key().startsWith(".s3proxy-")) {
+                // It doesn't always clear them away.
+                if (!object.key().startsWith(NOTE)) {
                     sizes.put(object.key(), object.size());
                 }
             }
@@ -339,6 +350,12 @@ public final class LocalS3 implements AutoCloseable {
             count(Operation.PUT);
             stored(request.key());
             StoreFault with = next();
+            StoreFault ofBeginning = begun.remove(request.key());
+            if (ofBeginning != null) {
+                PutObjectResponse noted = super.putBlob(request, body);
+                ofBeginning.after();
+                return noted;
+            }
             with.before();
             PutObjectResponse response = super.putBlob(request, with.stored(body));
             with.after();
@@ -398,7 +415,7 @@ public final class LocalS3 implements AutoCloseable {
             StoreFault with = next();
             with.before();
             MultipartUpload upload = super.initiateMultipartUpload(request);
-            with.after();
+            begun.put(NOTE + upload.id(), with);
             return upload;
         }
 
