@@ -21,6 +21,7 @@ import io.fabric8.kubernetes.api.model.apps.DeploymentBuilder;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
 import io.fabric8.kubernetes.api.model.batch.v1.JobBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.fabric8.kubernetes.client.utils.Serialization;
@@ -953,13 +954,16 @@ abstract class MigrationContract {
     }
 
     private void edit(String migration, String field, Object value) {
-        client.genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobMigration")
-                .withName(migration)
-                .edit(resource -> {
-                    Map<String, Object> spec = resource.get("spec");
-                    spec.put(field, value);
-                    return resource;
-                });
+        // Again where the operator wrote its status in between.
+        await().ignoreExceptionsInstanceOf(KubernetesClientException.class)
+                .until(() -> client.genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobMigration")
+                                .withName(migration)
+                                .edit(resource -> {
+                                    Map<String, Object> spec = resource.get("spec");
+                                    spec.put(field, value);
+                                    return resource;
+                                })
+                        != null);
     }
 
     private <T extends HasMetadata> String version(Class<T> type, String name) {

@@ -134,9 +134,12 @@ final class ScriptedNode implements AutoCloseable {
                 live.setStatus(status);
                 return live;
             });
-        } catch (KubernetesClientException gone) {
-            if (gone.getCode() != HttpURLConnection.HTTP_NOT_FOUND) {
-                throw gone;
+        } catch (KubernetesClientException failure) {
+            switch (failure.getCode()) {
+                case HttpURLConnection.HTTP_NOT_FOUND -> {}
+                // Its Job's controller changed it in between.
+                case HttpURLConnection.HTTP_CONFLICT -> write(pod, status);
+                default -> throw failure;
             }
         }
     }
