@@ -125,7 +125,8 @@ final class JobReport {
      * finds no place to run, or whose node is gone. Nothing is left for them to do.
      */
     private static Optional<StageRun> doneWithoutThoseThatNeverCame(Job job, Stage stage, List<Pod> newestFirst) {
-        List<Pod> notOver = newestFirst.stream().filter(JobReport::isNotOver).toList();
+        List<Pod> notOver =
+                newestFirst.stream().filter(pod -> isNotOver(job, pod)).toList();
         return StageJob.isWorkQueue(job)
                         && !notOver.isEmpty()
                         && notOver.stream()
@@ -135,9 +136,11 @@ final class JobReport {
                 : Optional.empty();
     }
 
-    private static boolean isNotOver(Pod pod) {
-        return pod.getStatus() == null
-                || !List.of("Succeeded", "Failed").contains(pod.getStatus().getPhase());
+    private static boolean isNotOver(Job job, Pod pod) {
+        String phase = pod.getStatus() == null ? null : pod.getStatus().getPhase();
+        return !"Succeeded".equals(phase)
+                && !"Failed".equals(phase)
+                && terminated(job, pod).isEmpty();
     }
 
     private static boolean isWorking(Job job, Pod pod) {
@@ -169,8 +172,7 @@ final class JobReport {
         }
         String plainly = "the %s stage is running".formatted(stage.word());
         long working = newestFirst.stream()
-                .filter(JobReport::isNotOver)
-                .filter(pod -> isWorking(job, pod))
+                .filter(pod -> isNotOver(job, pod) && isWorking(job, pod))
                 .count();
         int wanted = job.getSpec().getParallelism();
         if (working > 0 && wanted == 1) {
