@@ -12,7 +12,7 @@ public final class CopyLoop {
     public static void main(String[] arguments) throws Exception {
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         while (orders.readLine() != null) {
-            int code = Main.commandLine().execute(arguments);
+            int code = Main.execute(arguments);
             if (code != 0) {
                 System.exit(code);
             }

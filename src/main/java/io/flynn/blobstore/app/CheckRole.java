@@ -49,7 +49,6 @@ import picocli.CommandLine.Option;
             "Where nothing is lost or wrong, leftovers can be deleted: after a second look, later, with all writes ended"
                     + " that were under way and every migration kept out. BLOBSTORE_INSTALLATION is whose the buckets must be."
         },
-        mixinStandardHelpOptions = true,
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             "0:nothing is lost or wrong, and what was to be deleted is",

@@ -52,7 +52,6 @@ import picocli.CommandLine.Option;
                     + " buckets must be.",
             "Every server must have that environment first: one without the backend can't serve what was moved there."
         },
-        mixinStandardHelpOptions = true,
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             "0:every blob in scope was read back at the default backend and is what its row says",

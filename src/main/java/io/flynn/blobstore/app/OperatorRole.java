@@ -22,10 +22,7 @@ import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 
 /** Watches custom resources and does what they say. Runs until it is told to stop. */
-@Command(
-        name = "operator",
-        description = "Watches BlobstoreBackends and BlobMigrations and does what they say.",
-        mixinStandardHelpOptions = true)
+@Command(name = "operator", description = "Watches BlobstoreBackends and BlobMigrations and does what they say.")
 final class OperatorRole implements Callable<Integer> {
 
     private static final Logger LOG = LoggerFactory.getLogger(OperatorRole.class);

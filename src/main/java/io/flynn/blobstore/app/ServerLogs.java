@@ -21,12 +21,15 @@ final class ServerLogs implements AutoCloseable {
 
     private ServerLogs() {}
 
-    /** Puts a queue before whatever the root logger writes to, unless there is one. */
+    /** Puts a queue before whatever the root logger writes to, and has requests written, unless a configuration of logback's says where. */
     static ServerLogs begin() {
         ServerLogs logs = new ServerLogs();
         if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
             Logger root = context.getLogger(Logger.ROOT_LOGGER_NAME);
             appenders(root).forEach(appender -> logs.queue(appender, root, context));
+            if (appenders(context.getLogger(Logs.ACCESS)).isEmpty()) {
+                Logs.requests(context);
+            }
             context.getLoggerList().stream()
                     .flatMap(logger -> appenders(logger).stream())
                     .forEach(logs::keep);
@@ -35,16 +38,8 @@ final class ServerLogs implements AutoCloseable {
     }
 
     private void queue(Appender<ILoggingEvent> appender, Logger root, LoggerContext context) {
-        AsyncAppender queue = new AsyncAppender();
-        queue.setContext(context);
-        queue.setName(appender.getName() + "-queue");
-        queue.setQueueSize(LINES_MAX);
-        queue.setDiscardingThreshold(0);
-        queue.setNeverBlock(true);
-        queue.addAppender(appender);
-        queue.start();
         root.detachAppender(appender);
-        root.addAppender(queue);
+        root.addAppender(Logs.queued(context, appender.getName() + "-queue", LINES_MAX, appender));
     }
 
     private void keep(Appender<ILoggingEvent> appender) {

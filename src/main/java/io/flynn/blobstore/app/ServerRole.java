@@ -36,13 +36,12 @@ import picocli.CommandLine.Command;
         name = "server",
         description = "Serves the blobstore over HTTP.",
         footerHeading = "%nSettings, from the environment:%n",
-        modelTransformer = ServerHelp.class,
-        mixinStandardHelpOptions = true)
+        modelTransformer = ServerHelp.class)
 final class ServerRole implements Callable<Integer> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ServerRole.class);
 
-    private static final Logger ACCESS = LoggerFactory.getLogger("access");
+    private static final Logger ACCESS = LoggerFactory.getLogger(Logs.ACCESS);
 
     private static final String APPLICATION_NAME = "blobstore server";
 

@@ -23,6 +23,7 @@ import io.flynn.blobstore.store.s3.S3Probe;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -39,17 +40,11 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "worker",
         description = "Runs one stage of a migration; settings from the environment, as the server's.",
-        mixinStandardHelpOptions = true,
-        synopsisSubcommandLabel = "STAGE",
-        subcommands = {
-            WorkerRole.Probe.class,
-            WorkerRole.Plan.class,
-            WorkerRole.Copy.class,
-            WorkerRole.Verify.class,
-            WorkerRole.Clean.class,
-            WorkerRole.Vacuum.class
-        })
+        synopsisSubcommandLabel = "STAGE")
 final class WorkerRole {
+
+    static final List<Class<?>> STAGES =
+            List.of(Probe.class, Plan.class, Copy.class, Verify.class, Clean.class, Vacuum.class);
 
     /** Where connections go that no blob in flight needs: listing, flipping, settling. */
     static final int CONNECTIONS_BESIDE = 4;

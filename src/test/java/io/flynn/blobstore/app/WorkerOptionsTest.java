@@ -52,7 +52,7 @@ class WorkerOptionsTest {
         "--vacuum, Never, expected one of"
     })
     void whatTheOldCommandIgnoredIsRefused(String option, String value, String fix) {
-        assertThatThrownBy(() -> Main.commandLine().parseArgs("migrate", option + "=" + value))
+        assertThatThrownBy(() -> parseAll("migrate", option + "=" + value))
                 .isInstanceOf(ParameterException.class)
                 .hasMessageContainingAll(option, value, fix);
     }
@@ -73,6 +73,10 @@ class WorkerOptionsTest {
                     case "clean" -> List.of("--migration=uid", "--to=s3main");
                     default -> List.of("--migration=uid", "--from=postgres", "--to=s3main");
                 });
-        Main.commandLine().parseArgs(arguments.toArray(String[]::new));
+        parseAll(arguments.toArray(String[]::new));
+    }
+
+    private static void parseAll(String... arguments) {
+        Main.commandLine(arguments).parseArgs(arguments);
     }
 }
