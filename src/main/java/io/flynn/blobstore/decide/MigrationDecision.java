@@ -8,6 +8,7 @@ import io.flynn.blobstore.decide.StageLedger.Entry;
 import io.flynn.blobstore.decide.StageLedger.State;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param conditions all of them, in order
  * @param phase one word for people
  * @param message one line for people
+ * @param rollbackUntil until when what the blobs left at the source is kept, if it is kept for a time
  * @param over whether nothing more will be done by itself
  * @param nextLook after how long to look again without being told; empty when only a change can matter
  */
@@ -32,6 +34,7 @@ public record MigrationDecision(
         List<Condition> conditions,
         String phase,
         String message,
+        Optional<Instant> rollbackUntil,
         boolean over,
         Optional<Duration> nextLook) {
 
@@ -59,6 +62,9 @@ public record MigrationDecision(
     /** For what somebody else does, where an event may be missed or there is none. */
     private static final Duration WAIT = Duration.ofSeconds(5);
 
+    /** That somebody brings the blobs back is told of, but may be missed. */
+    private static final Duration RETENTION = Duration.ofMinutes(1);
+
     /** After this many vacuums that could not be done, the space stays for another day: the blobs are moved. */
     private static final int VACUUMS_MAX = 5;
 
@@ -81,7 +87,14 @@ public record MigrationDecision(
         Map<String, Condition> before =
                 conditions.stream().collect(Collectors.toMap(Condition::type, condition -> condition));
         return new MigrationDecision(
-                action, ledger, state.conditions(Optional.empty(), before), state.phase(), why, over, nextLook);
+                action,
+                ledger,
+                state.conditions(Optional.empty(), before),
+                state.phase(),
+                why,
+                rollbackUntil,
+                over,
+                nextLook);
     }
 
     /** How the running stage's attempt ended, and what that makes of the ledger. */
@@ -138,6 +151,14 @@ public record MigrationDecision(
                         "canceled; blobs that were moved stay moved",
                         "the running stage is being stopped, as asked by spec.cancel");
             }
+            Optional<String> movedBack = movedBack();
+            if (movedBack.isPresent()) {
+                return halted(
+                        Standing.CANCELED,
+                        Reasons.MOVED_BACK,
+                        movedBack.get(),
+                        "the running stage is being stopped, as the blobs are being brought back");
+            }
             if (facts.spec().suspend()) {
                 return halted(
                         Standing.SUSPENDED,
@@ -149,6 +170,10 @@ public record MigrationDecision(
                     ledger.running().filter(entry -> facts.spec().unwanted().contains(entry.stage()));
             if (unwanted.isPresent()) {
                 return leftOut(unwanted.get());
+            }
+            Optional<Instant> kept = ledger.keptUntil(facts.spec().retention()).filter(facts.now()::isBefore);
+            if (kept.isPresent()) {
+                return inRetention(kept.get());
             }
             Optional<Entry> failed = ledger.failed();
             if (failed.isPresent()) {
@@ -171,6 +196,31 @@ public record MigrationDecision(
             return facts.spec().planOnly()
                     ? at(NOTHING, Standing.COMPLETE, Reasons.PLAN_READY, "the plan is ready; nothing was changed", null)
                     : at(NOTHING, Standing.COMPLETE, Reasons.DONE, "all blobs are at the target, and proven", null);
+        }
+
+        /** What they left is in use again, or will be; and to copy them once more is nothing that anybody has asked for. */
+        private Optional<String> movedBack() {
+            boolean isToBeCleaned = ledger.current().orElseThrow().stage() == Stage.CLEAN;
+            Optional<String> known = Optional.ofNullable(facts.before().get(MigrationState.CANCELED))
+                    .filter(condition ->
+                            condition.isTrue() && condition.reason().equals(Reasons.MOVED_BACK))
+                    .map(Condition::message);
+            return known.or(() -> facts.back()
+                    .filter(name -> isToBeCleaned)
+                    .map(
+                            "BlobMigration %s brings the blobs back, so what they left is not removed; to move them again, make another BlobMigration"
+                                    ::formatted));
+        }
+
+        private MigrationDecision inRetention(Instant until) {
+            Duration rest = Duration.between(facts.now(), until);
+            return at(
+                    NOTHING,
+                    Standing.SUSPENDED,
+                    Reasons.IN_RETENTION,
+                    "all blobs are at the target, and proven; what they left is kept until %s, so that a BlobMigration back takes seconds"
+                            .formatted(until.truncatedTo(ChronoUnit.SECONDS)),
+                    rest.compareTo(RETENTION) < 0 ? rest : RETENTION);
         }
 
         private MigrationDecision halted(Standing standing, String reason, String message, String meanwhile) {
@@ -463,6 +513,9 @@ public record MigrationDecision(
                     state.conditions(settled, facts.before()),
                     state.phase(),
                     message,
+                    standing.isFinal()
+                            ? Optional.empty()
+                            : next.keptUntil(facts.spec().retention()),
                     standing.isFinal(),
                     Optional.ofNullable(nextLook));
         }

@@ -1,5 +1,6 @@
 package io.flynn.blobstore.decide;
 
+import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.Map;
@@ -21,6 +22,7 @@ import java.util.Set;
  * @param limitsDiffer whether the pods that run are told other limits than the spec has, or are another number
  * @param workload whose one-off processes the stages are
  * @param rival the migration of the same workload that goes first, if one does
+ * @param back the migration that has begun, since this one was verified, to bring back what this one has moved, if one has
  * @param before the conditions of the last status, by type
  * @param now the operator's clock
  */
@@ -36,6 +38,7 @@ public record MigrationFacts(
         boolean limitsDiffer,
         Workload workload,
         Optional<String> rival,
+        Optional<String> back,
         Map<String, Condition> before,
         Instant now) {
 
@@ -55,9 +58,16 @@ public record MigrationFacts(
      * @param cleanUp the large objects are to be removed
      * @param vacuum the space is to be given back
      * @param fullVacuum by a rewrite of the table that was asked for, not chosen because little is left
+     * @param retention for how long after the verification what is to be removed is kept; 0 = not at all
      */
     public record Spec(
-            boolean planOnly, boolean suspend, boolean cancel, boolean cleanUp, boolean vacuum, boolean fullVacuum) {
+            boolean planOnly,
+            boolean suspend,
+            boolean cancel,
+            boolean cleanUp,
+            boolean vacuum,
+            boolean fullVacuum,
+            Duration retention) {
 
         Set<Stage> unwanted() {
             Set<Stage> unwanted = EnumSet.noneOf(Stage.class);

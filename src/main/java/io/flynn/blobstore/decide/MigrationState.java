@@ -28,7 +28,7 @@ record MigrationState(StageLedger ledger, Standing standing, String reason, Stri
     enum Standing {
         /** A stage runs, or will without anybody's help. */
         RECONCILING,
-        /** At rest on request. */
+        /** At rest on request, for good or for a time. */
         SUSPENDED,
         /** Nothing is left to do. */
         COMPLETE,
@@ -77,7 +77,7 @@ record MigrationState(StageLedger ledger, Standing standing, String reason, Stri
         return switch (standing) {
             case RECONCILING ->
                 ledger.running().map(entry -> doing(entry.stage())).orElse("Waiting");
-            case SUSPENDED -> SUSPENDED;
+            case SUSPENDED -> reason.equals(Reasons.IN_RETENTION) ? Reasons.IN_RETENTION : SUSPENDED;
             case COMPLETE -> COMPLETE;
             case CANCELED -> CANCELED;
             case STALLED -> STALLED;

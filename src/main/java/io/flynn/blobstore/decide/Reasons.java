@@ -141,6 +141,10 @@ public final class Reasons {
     public static final String CANCELED = "Canceled";
     /** Paused by spec.suspend. */
     public static final String SUSPENDED = "Suspended";
+    /** Verified; what the blobs left at the source is kept for as long as the spec asks for. */
+    public static final String IN_RETENTION = "InRetention";
+    /** Another migration brings the blobs back, so what they left at the source is in use again and is not removed. */
+    public static final String MOVED_BACK = "MovedBack";
     /** A pod finishes what it has in flight before the migration rests. */
     public static final String STOPPING = "Stopping";
     /** A stage failed, and its own words are lost. */

@@ -121,6 +121,21 @@ public record StageLedger(List<Entry> entries) {
         return of(Stage.COPY).attempts() > 0;
     }
 
+    /**
+     * Until when what the blobs left at the source is kept; empty if it is not to be kept, if that is not the question yet, or if its
+     * removal has begun.
+     *
+     * @param retention from the end of the verification
+     */
+    Optional<Instant> keptUntil(Duration retention) {
+        boolean isToBeCleaned = current()
+                .filter(entry -> entry.stage() == Stage.CLEAN && entry.attempts() == 0)
+                .isPresent();
+        return isToBeCleaned && retention.isPositive()
+                ? of(Stage.VERIFY).ended().map(verified -> verified.plus(retention))
+                : Optional.empty();
+    }
+
     /** Leaves out what isn't asked for, and takes in again what is. */
     StageLedger skipping(Set<Stage> unwanted) {
         return each(entry -> switch (entry.state()) {

@@ -19,6 +19,7 @@ import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationTurn;
 import io.flynn.blobstore.decide.MigrationTurn.Contender;
+import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageLedger;
 import io.flynn.blobstore.decide.StageLedger.Entry;
@@ -89,6 +90,8 @@ final class MigrationGatherer {
                 job.map(found -> JobReport.of(found, running.orElseThrow().stage(), pods));
         boolean works = run.filter(StageRun.Running.class::isInstance).isPresent();
         // A stage that runs has what it needs; the Deployment matters when the next one is to start.
+        List<BlobMigration> others =
+                all.filter(other -> isOfSameWorkload(migration, other)).toList();
         Optional<Deployment> deployment = works ? Optional.empty() : deployment(migration);
         MigrationFacts facts = new MigrationFacts(
                 spec(migration.getSpec()),
@@ -108,7 +111,8 @@ final class MigrationGatherer {
                 works
                         ? new Workload.Usable(migration.getSpec().workload().name())
                         : workload(migration, ends, deployment),
-                rival(migration, ledger, all),
+                rival(migration, ledger, others),
+                back(migration, ledger, others),
                 conditions(migration).byType(),
                 now);
         return new Seen(
@@ -175,7 +179,8 @@ final class MigrationGatherer {
                 spec.cancel(),
                 spec.sourceCleanup().policy() == CleanupPolicy.DELETE,
                 MigrationJobs.vacuums(spec),
-                spec.vacuum().mode() == VacuumMode.FULL);
+                spec.vacuum().mode() == VacuumMode.FULL,
+                SpecDuration.parse(spec.sourceCleanup().retentionPeriod()));
     }
 
     private static boolean specChanged(BlobMigration migration) {
@@ -245,13 +250,33 @@ final class MigrationGatherer {
                         .orElse("it was not looked at yet"));
     }
 
-    private static Optional<String> rival(BlobMigration migration, StageLedger ledger, Stream<BlobMigration> all) {
+    /** The migration that has begun to bring back what {@code migration} has moved and proven, if one has. */
+    private static Optional<String> back(BlobMigration migration, StageLedger ledger, List<BlobMigration> others) {
+        Entry verified = ledger.of(Stage.VERIFY);
+        if (verified.state() != StageLedger.State.DONE) {
+            return Optional.empty();
+        }
+        return others.stream()
+                .filter(other -> other.getSpec()
+                                .from()
+                                .equals(migration.getSpec().to())
+                        && other.getSpec().to().equals(migration.getSpec().from()))
+                .filter(other -> StageLedgers.of(other)
+                        .of(Stage.COPY)
+                        .started()
+                        .filter(time -> !time.isBefore(verified.ended().orElseThrow()))
+                        .isPresent())
+                .map(other -> other.getMetadata().getName())
+                .min(Comparator.naturalOrder());
+    }
+
+    private static Optional<String> rival(BlobMigration migration, StageLedger ledger, List<BlobMigration> all) {
         Contender self = new Contender(
                 migration.getMetadata().getName(),
                 migration.getMetadata().getCreationTimestamp(),
                 true,
                 ledger.running().isPresent());
-        List<Contender> others = all.filter(other -> isOfSameWorkload(migration, other))
+        List<Contender> others = all.stream()
                 .filter(other -> !other.isMarkedForDeletion())
                 .map(MigrationGatherer::contender)
                 .toList();
@@ -265,7 +290,11 @@ final class MigrationGatherer {
 
     private static Contender contender(BlobMigration migration) {
         WrittenConditions known = conditions(migration);
-        boolean rests = Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue);
+        boolean rests = Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue)
+                || known.find("Suspended")
+                        .filter(condition -> "True".equals(condition.getStatus())
+                                && Reasons.IN_RETENTION.equals(condition.getReason()))
+                        .isPresent();
         BlobMigrationSpec spec = migration.getSpec();
         return new Contender(
                 migration.getMetadata().getName(),

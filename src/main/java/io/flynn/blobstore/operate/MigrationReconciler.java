@@ -107,7 +107,9 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
             BlobMigration written =
                     write(migration, MigrationStatuses.next(migration, decision, seen.report(), heard, now), context);
             boolean changed = !written.getStatus().equals(migration.getStatus());
-            if (changed && decision.nextLook().isEmpty()) {
+            // This one rests, so another of the workload may go; or it moves, which those want to know whose blobs it
+            // brings back.
+            if (changed && (decision.nextLook().isEmpty() || decision.action() instanceof Action.Start)) {
                 wakeOthers(migration, context);
             }
             carryOut(decision.action(), written, seen)
@@ -161,7 +163,6 @@ public final class MigrationReconciler implements Reconciler<BlobMigration>, Aut
         return written;
     }
 
-    /** This one rests: another of the workload may go. */
     private void wakeOthers(BlobMigration migration, Context<BlobMigration> context) {
         context.getPrimaryCache()
                 .list(other -> MigrationGatherer.isOfSameWorkload(migration, other))

@@ -79,6 +79,7 @@ final class MigrationStatuses {
                         .or(() -> before.map(BlobMigrationStatus::failures))
                         .orElseGet(() -> new Failures(0, null, List.of())),
                 StageLedgers.toStatus(decision.ledger(), migration.getMetadata().getUid()),
+                decision.rollbackUntil().map(StageLedgers::seconds).orElse(null),
                 report.filter(end -> end.stage() == Stage.VACUUM)
                         .flatMap(MigrationStatuses::reclaim)
                         .or(() -> before.map(BlobMigrationStatus::reclaim))

@@ -9,7 +9,7 @@ final class SpecDuration {
 
     /** @throws IllegalArgumentException if the schema was bypassed and the text is none */
     static Duration parse(String text) {
-        if (!text.matches("[1-9][0-9]{0,4}[smh]")) {
+        if (!text.matches("(0|[1-9][0-9]{0,4})[smh]")) {
             throw new IllegalArgumentException("duration \"%s\": write a number and s, m or h, as 30s".formatted(text));
         }
         long number = Long.parseLong(text.substring(0, text.length() - 1));

@@ -65,6 +65,9 @@ final class StageLedgers {
                 .map(StageLedgers::state)
                 // A running stage has a Job, and a Job has a number.
                 .filter(known -> known != State.RUNNING || attempts > 0)
+                // From the end of a stage it is counted how long the source is kept.
+                .filter(known ->
+                        known != State.DONE || instant(written.completionTime()).isPresent())
                 .orElse(State.PENDING);
         return new Entry(stage, state, attempts, instant(written.startTime()), instant(written.completionTime()));
     }

@@ -2,6 +2,7 @@ package io.flynn.blobstore.decide;
 
 import static io.flynn.blobstore.decide.Migrations.CANCEL;
 import static io.flynn.blobstore.decide.Migrations.FULL_VACUUM;
+import static io.flynn.blobstore.decide.Migrations.KEEP_AN_HOUR;
 import static io.flynn.blobstore.decide.Migrations.NO_VACUUM;
 import static io.flynn.blobstore.decide.Migrations.PLAN_ONLY;
 import static io.flynn.blobstore.decide.Migrations.RETAIN;
@@ -74,6 +75,93 @@ class MigrationDecisionTest {
                     "Reconciling",
                     "Running",
                     "Cleaning"),
+            // what is kept for a time
+            new Case(
+                    "verify done, source kept",
+                    done(VERIFY).spec(KEEP_AN_HOUR),
+                    new Nothing(),
+                    "Suspended",
+                    "InRetention",
+                    "InRetention"),
+            new Case(
+                    "source kept, whatever became of the target meanwhile",
+                    inRetention().target(target(false, true, false)).rival("other"),
+                    new Nothing(),
+                    "Suspended",
+                    "InRetention",
+                    "InRetention"),
+            new Case(
+                    "source kept until now",
+                    inRetention().after(Duration.ofHours(1)),
+                    new Start(CLEAN, 1),
+                    "Reconciling",
+                    "Running",
+                    "Cleaning"),
+            new Case(
+                    "source kept, and then not any more",
+                    inRetention().spec(RUN),
+                    new Start(CLEAN, 1),
+                    "Reconciling",
+                    "Running",
+                    "Cleaning"),
+            new Case(
+                    "source kept for ever",
+                    inRetention().spec(new Spec(false, false, false, false, true, false, Duration.ofHours(1))),
+                    new Nothing(),
+                    "Complete",
+                    "Done",
+                    "Complete"),
+            new Case(
+                    "source kept, suspended beyond it",
+                    inRetention()
+                            .spec(new Spec(false, true, false, true, true, false, Duration.ofHours(1)))
+                            .after(Duration.ofHours(2)),
+                    new Nothing(),
+                    "Suspended",
+                    "Suspended",
+                    "Suspended"),
+            new Case(
+                    "clean is tried again, and doesn't wait once more",
+                    at(CLEAN)
+                            .ledger(ledger(CLEAN, State.RUNNING, 1))
+                            .spec(KEEP_AN_HOUR)
+                            .ends(ExitCode.RETRY, "RowsBusy"),
+                    new Nothing(),
+                    "Reconciling",
+                    "RowsBusy",
+                    "Waiting"),
+            // somebody brings the blobs back
+            new Case(
+                    "in retention, blobs are brought back",
+                    inRetention().broughtBackBy("s3-to-pg"),
+                    new Nothing(),
+                    "Canceled",
+                    "MovedBack",
+                    "Canceled"),
+            new Case(
+                    "brought back, and whoever did it is deleted; retention is over",
+                    at(CLEAN)
+                            .then(inRetention().broughtBackBy("s3-to-pg").decide())
+                            .spec(KEEP_AN_HOUR)
+                            .after(Duration.ofHours(2)),
+                    new Nothing(),
+                    "Canceled",
+                    "MovedBack",
+                    "Canceled"),
+            new Case(
+                    "brought back while it cleans",
+                    running(CLEAN).works().broughtBackBy("s3-to-pg"),
+                    new Stop(CLEAN, 1),
+                    "Reconciling",
+                    "Stopping",
+                    "Cleaning"),
+            new Case(
+                    "brought back, but it is cleaned already",
+                    at(VACUUM).broughtBackBy("s3-to-pg"),
+                    new Start(VACUUM, 1),
+                    "Reconciling",
+                    "Running",
+                    "Vacuuming"),
             // the Job is not there
             new Case(
                     "operator died before it made the Job",
@@ -253,7 +341,7 @@ class MigrationDecisionTest {
                     "Vacuuming"),
             new Case(
                     "full vacuum was suspended, and its Job is gone",
-                    running(VACUUM).spec(new Spec(false, true, false, true, true, true)),
+                    running(VACUUM).spec(new Spec(false, true, false, true, true, true, Duration.ZERO)),
                     new Nothing(),
                     "Suspended",
                     "Suspended",
@@ -685,6 +773,28 @@ class MigrationDecisionTest {
     }
 
     @Test
+    void rollbackIsAvailableUntilTheSourceIsTouched() {
+        MigrationDecision kept = done(VERIFY).spec(KEEP_AN_HOUR).decide();
+        assertThat(kept.rollbackUntil()).contains(Migrations.NOW.plus(Duration.ofHours(1)));
+        assertThat(kept.message()).contains("kept until 2026-03-01T13:00:00Z");
+        assertThat(kept.nextLook()).contains(Duration.ofMinutes(1));
+        assertThat(kept.over()).isFalse();
+        assertThat(stages(kept))
+                .isEqualTo(
+                        "Planned=True/Done Copied=True/Done Verified=True/Done SourceCleaned=False/InRetention SpaceReclaimed=False/Pending");
+        Given later = inRetention().after(Duration.ofMinutes(59).plusSeconds(30));
+        assertThat(later.decide().nextLook()).contains(Duration.ofSeconds(30));
+        assertThat(later.decide().rollbackUntil()).isEqualTo(kept.rollbackUntil());
+
+        assertThat(inRetention().after(Duration.ofHours(1)).decide().rollbackUntil())
+                .isEmpty();
+        assertThat(inRetention().broughtBackBy("s3-to-pg").decide().rollbackUntil())
+                .isEmpty();
+        assertThat(done(COPY).spec(KEEP_AN_HOUR).decide().rollbackUntil()).isEmpty();
+        assertThat(done(VERIFY).decide().rollbackUntil()).isEmpty();
+    }
+
+    @Test
     void conditionsOfTheStagesFollowTheLedger() {
         assertThat(stages(at(PLAN).decide()))
                 .isEqualTo(
@@ -824,6 +934,11 @@ class MigrationDecisionTest {
 
     private static Given done(Stage stage) {
         return running(stage).ends(ExitCode.DONE, "Done");
+    }
+
+    /** Verified just now, with an hour to go. */
+    private static Given inRetention() {
+        return at(CLEAN).then(done(VERIFY).spec(KEEP_AN_HOUR).decide()).spec(KEEP_AN_HOUR);
     }
 
     private static Given retried(Stage stage) {

@@ -20,13 +20,15 @@ final class Migrations {
 
     static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
 
-    static final Spec RUN = new Spec(false, false, false, true, true, false);
-    static final Spec PLAN_ONLY = new Spec(true, false, false, true, true, false);
-    static final Spec SUSPEND = new Spec(false, true, false, true, true, false);
-    static final Spec CANCEL = new Spec(false, false, true, true, true, false);
-    static final Spec RETAIN = new Spec(false, false, false, false, true, false);
-    static final Spec NO_VACUUM = new Spec(false, false, false, true, false, false);
-    static final Spec FULL_VACUUM = new Spec(false, false, false, true, true, true);
+    static final Spec RUN = new Spec(false, false, false, true, true, false, Duration.ZERO);
+    static final Spec PLAN_ONLY = new Spec(true, false, false, true, true, false, Duration.ZERO);
+    static final Spec SUSPEND = new Spec(false, true, false, true, true, false, Duration.ZERO);
+    static final Spec CANCEL = new Spec(false, false, true, true, true, false, Duration.ZERO);
+    static final Spec RETAIN = new Spec(false, false, false, false, true, false, Duration.ZERO);
+    static final Spec NO_VACUUM = new Spec(false, false, false, true, false, false, Duration.ZERO);
+    static final Spec FULL_VACUUM = new Spec(false, false, false, true, true, true, Duration.ZERO);
+
+    static final Spec KEEP_AN_HOUR = new Spec(false, false, false, true, true, false, Duration.ofHours(1));
 
     static final Place.Backend TARGET = target(true, true, true);
 
@@ -89,6 +91,7 @@ final class Migrations {
         private boolean limitsDiffer;
         private Workload workload = new Workload.Usable("blobstore");
         private Optional<String> rival = Optional.empty();
+        private Optional<String> back = Optional.empty();
         private Map<String, Condition> before = Map.of();
         private Instant now = NOW;
 
@@ -108,6 +111,7 @@ final class Migrations {
             other.limitsDiffer = limitsDiffer;
             other.workload = workload;
             other.rival = rival;
+            other.back = back;
             other.before = before;
             other.now = now;
             change.accept(other);
@@ -178,6 +182,10 @@ final class Migrations {
             return but(other -> other.rival = Optional.of(next));
         }
 
+        Given broughtBackBy(String next) {
+            return but(other -> other.back = Optional.of(next));
+        }
+
         Given after(Duration time) {
             return but(other -> other.now = now.plus(time));
         }
@@ -207,6 +215,7 @@ final class Migrations {
                     limitsDiffer,
                     workload,
                     rival,
+                    back,
                     before,
                     now);
         }

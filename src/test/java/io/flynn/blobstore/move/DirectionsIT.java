@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.flynn.blobstore.blob.BackendName;
+import io.flynn.blobstore.blob.BlobFilter;
 import io.flynn.blobstore.blob.ObjectKey;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.decide.Reasons;
@@ -25,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -212,6 +214,37 @@ class DirectionsIT extends MoveFixture {
         assertThat(world.clean(BACK, Duration.ZERO).reason()).isEqualTo(Reasons.DONE);
         assertThat(s3.sizes(world.bucket)).isEmpty();
         assertThat(world.largeObjects()).isEqualTo(5);
+    }
+
+    /** A migration whose source is kept for a while, and which comes to clean when another one has brought blobs back. */
+    @Test
+    void aCleanThatComesAfterBlobsWentBackTouchesNoneOfThem() {
+        byte[] content = bytes(1000, 1);
+        UUID back = world.add("/back/slug", content);
+        UUID changed = world.add("/back/changed", bytes(500, 2));
+        UUID stays = world.add("/stays/slug", bytes(700, 3));
+        String oid = world.column(back, "file_oid");
+        assertThat(world.copy().reason()).isEqualTo(Reasons.DONE);
+        assertThat(world.verify().reason()).isEqualTo(Reasons.DONE);
+        byte[] current = bytes(600, 4);
+        UUID key = UUID.randomUUID();
+        s3.overwrite(world.bucket, key.toString(), current);
+        world.pg.execute(
+                "UPDATE files SET external_id = '%s', size = 600, sha512 = '\\x%s' WHERE name = '/back/changed'"
+                        .formatted(key, Blobs.sha512(current)));
+        Route some =
+                new Route(S3MAIN, BackendName.POSTGRES, new BlobFilter("/back/", 0, Long.MAX_VALUE, Optional.empty()));
+        assertThat(world.copy(some).reason()).isEqualTo(Reasons.DONE);
+
+        StageReport cleaned = world.clean();
+
+        assertThat(cleaned.reason()).as("nor is it taken for done").isEqualTo(Reasons.BLOBS_REMAIN);
+        assertThat(world.column(back, "file_oid")).isEqualTo(oid);
+        assertThat(world.largeObject(back)).isEqualTo(content);
+        assertThat(world.largeObject(changed)).isEqualTo(current);
+        assertThat(world.column(stays, "file_oid")).isEqualTo("null");
+        assertThat(world.largeObjects()).isEqualTo(2);
+        assertThat(world.verify(some).reason()).isEqualTo(Reasons.DONE);
     }
 
     @Test

@@ -42,6 +42,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
@@ -319,6 +320,56 @@ abstract class MigrationContract {
 
         soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
         assertThat(pods("copy")).as("it is not left behind").isEmpty();
+    }
+
+    @Test
+    void sourceIsKeptForAWhileAndCleanedThen() {
+        migration("m", "sourceCleanup: {retentionPeriod: 4s}");
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Suspended"));
+        Instant verified = Instant.parse(stage("m", VERIFY).completionTime());
+        assertThat(condition("m", "Suspended").getReason()).isEqualTo("InRetention");
+        assertThat(condition("m", "Verified").getStatus()).isEqualTo("True");
+        assertThat(condition("m", "SourceCleaned").getReason()).isEqualTo("InRetention");
+        assertThat(status("m").phase()).isEqualTo("InRetention");
+        assertThat(status("m").rollbackAvailableUntil())
+                .isEqualTo(verified.plusSeconds(4).toString());
+        assertThat(status("m").completionTime()).isNull();
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify");
+
+        soon(() -> assertThat(holding("m")).isEqualTo("Complete"));
+
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify", "clean", "vacuum");
+        assertThat(Instant.parse(stage("m", CLEAN).startTime())).isAfterOrEqualTo(verified.plusSeconds(4));
+        assertThat(status("m").rollbackAvailableUntil()).isNull();
+    }
+
+    @Test
+    void blobsAreBroughtBackWhileTheirSourceIsKept() {
+        migration("there", "sourceCleanup: {retentionPeriod: 72h}");
+        soon(() -> assertThat(holding("there")).isEqualTo("Suspended"));
+        backend("s3main", true, false, false);
+        node.on(COPY, new Works());
+
+        migration("back", "s3main", "postgres", "");
+
+        soon(() -> assertThat(condition("back", "Reconciling").getMessage()).isEqualTo("the copy stage is running"));
+        soon(() -> assertThat(holding("there")).isEqualTo("Canceled"));
+        assertThat(condition("there", "Canceled"))
+                .returns("MovedBack", Condition::getReason)
+                .satisfies(condition -> assertThat(condition.getMessage()).startsWith("BlobMigration back brings"));
+        assertThat(condition("there", "Verified").getStatus()).isEqualTo("True");
+        assertThat(status("there").rollbackAvailableUntil()).isNull();
+        node.end(COPY, ends(COPY, ExitCode.DONE, "Done"));
+        soon(() -> assertThat(holding("back")).isEqualTo("Complete"));
+
+        client.resources(BlobMigration.class).withName("back").delete();
+        backend("s3main", true, true, true);
+        edit("there", "sourceCleanup", Map.of("policy", "Delete", "retentionPeriod", "0s"));
+        soon(() -> assertThat(status("there").observedGeneration()).isEqualTo(2));
+
+        assertThat(holding("there")).isEqualTo("Canceled");
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify", "plan", "copy", "verify", "clean");
     }
 
     @Test

@@ -39,6 +39,7 @@ import io.fabric8.kubernetes.model.annotation.Version;
         type = AdditionalPrinterColumn.Type.INTEGER,
         priority = 1)
 @AdditionalPrinterColumn(name = "Reclaimed", jsonPath = ".status.reclaim.reclaimed", priority = 1)
+@AdditionalPrinterColumn(name = "Rollback Until", jsonPath = ".status.rollbackAvailableUntil", priority = 1)
 @AdditionalPrinterColumn(name = "Message", jsonPath = ".status.message", priority = 1)
 public final class BlobMigration extends CustomResource<BlobMigrationSpec, BlobMigrationStatus> implements Namespaced {
 

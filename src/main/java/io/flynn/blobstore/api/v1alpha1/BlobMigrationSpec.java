@@ -124,7 +124,7 @@ public record BlobMigrationSpec(
         parallelism = parallelism == null ? Integer.valueOf(1) : parallelism;
         bandwidthLimit = bandwidthLimit == null ? "0" : bandwidthLimit;
         concurrencyPerPod = concurrencyPerPod == null ? Integer.valueOf(8) : concurrencyPerPod;
-        sourceCleanup = sourceCleanup == null ? new SourceCleanup(CleanupPolicy.DELETE) : sourceCleanup;
+        sourceCleanup = sourceCleanup == null ? new SourceCleanup(CleanupPolicy.DELETE, "0s") : sourceCleanup;
         vacuum = vacuum == null ? new Vacuum(VacuumMode.AUTO, "5s") : vacuum;
         failurePolicy = failurePolicy == null ? new FailurePolicy(5, 6) : failurePolicy;
         podTemplate = podTemplate == null ? PodTemplate.EMPTY : podTemplate;
@@ -220,10 +220,20 @@ public record BlobMigrationSpec(
                     "Delete: large objects, or objects in the bucket that the blobs came from, are removed once their"
                             + " blobs are verified. Retain: they stay.")
             @Default("Delete")
-            CleanupPolicy policy) {
+            CleanupPolicy policy,
+
+            @JsonPropertyDescription(
+                    "How long after their verification what the blobs left at the source is kept before it is removed, as"
+                            + " 72h; 0s for not at all. Meanwhile a BlobMigration back brings unchanged blobs back by"
+                            + " their rows alone. A change counts until the removal has begun.")
+            @Default("0s")
+            @Size(max = 6)
+            @Pattern(Patterns.DURATION_OR_NONE)
+            String retentionPeriod) {
 
         public SourceCleanup {
             policy = policy == null ? CleanupPolicy.DELETE : policy;
+            retentionPeriod = retentionPeriod == null ? "0s" : retentionPeriod;
         }
     }
 

@@ -39,6 +39,13 @@ public record BlobMigrationStatus(
         @JsonPropertyDescription("The stages, in order.") @Size(max = 16) @Nullable
         List<StageState> stages,
 
+        @JsonPropertyDescription(
+                "Until when, at least, what the blobs left at the source is kept, so that a BlobMigration"
+                        + " back brings unchanged ones back by their rows alone; absent once it is being removed, or is kept for"
+                        + " good.")
+        @Nullable
+        String rollbackAvailableUntil,
+
         @JsonPropertyDescription("What became of the database's space.") @Nullable
         Reclaim reclaim,
 
@@ -59,6 +66,7 @@ public record BlobMigrationStatus(
                 progress,
                 failures,
                 stages,
+                rollbackAvailableUntil,
                 reclaim,
                 startTime,
                 completionTime);
