@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
@@ -19,15 +20,15 @@ class RetentionIT {
 
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 
-    private static final String MIGRATION = """
+    private static final String THERE = """
             apiVersion: blobstore.flynn.io/v1alpha1
             kind: BlobMigration
-            metadata: {name: %s}
+            metadata: {name: there}
             spec:
               workload: {name: blobstore}
-              from: %s
-              to: %s
-              sourceCleanup: {retentionPeriod: %s}
+              from: postgres
+              to: s3main
+              sourceCleanup: {retentionPeriod: 72h}
             """;
 
     @TempDir
@@ -44,7 +45,7 @@ class RetentionIT {
             world.apply(Story.backendYaml(world));
             world.await("bsb/s3main", "Ready", PATIENCE);
 
-            world.apply(MIGRATION.formatted("there", "postgres", "s3main", "72h"));
+            world.apply(THERE);
             world.await("bm/there", "Suspended", PATIENCE);
             assertThat(world.database()
                             .number("SELECT count(*) FROM files WHERE deleted_at IS NULL AND backend = 's3main'"))
@@ -55,8 +56,8 @@ class RetentionIT {
                     .genericKubernetesResources("blobstore.flynn.io/v1alpha1", "BlobstoreBackend")
                     .withName("s3main")
                     .patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\": {\"default\": false}}");
-            world.apply(MIGRATION.formatted("back", "s3main", "postgres", "0s"));
-            world.await("bm/back", "Complete", PATIENCE);
+            world.apply(Files.readString(Path.of("examples/migration-back.yaml")));
+            world.await("bm/s3-to-pg", "Complete", PATIENCE);
             world.await("bm/there", "Canceled", PATIENCE);
 
             assertThat(oids(stored)).as("the same large objects").isEqualTo(oids);
@@ -80,7 +81,7 @@ class RetentionIT {
         Pod pod = world.kubernetes()
                 .pods()
                 .withLabel("blobstore.flynn.io/stage", "copy")
-                .withLabel("blobstore.flynn.io/migration", "back")
+                .withLabel("blobstore.flynn.io/migration", "s3-to-pg")
                 .list()
                 .getItems()
                 .getLast();
