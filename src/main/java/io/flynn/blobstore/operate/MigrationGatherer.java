@@ -261,13 +261,16 @@ final class MigrationGatherer {
                                 .from()
                                 .equals(migration.getSpec().to())
                         && other.getSpec().to().equals(migration.getSpec().from()))
-                .filter(other -> StageLedgers.of(other)
-                        .of(Stage.COPY)
-                        .started()
-                        .filter(time -> !time.isBefore(verified.ended().orElseThrow()))
-                        .isPresent())
+                .filter(other -> hasCopiedSince(
+                        verified.ended().orElseThrow(), StageLedgers.of(other).of(Stage.COPY)))
                 .map(other -> other.getMetadata().getName())
                 .min(Comparator.naturalOrder());
+    }
+
+    /** One that was begun earlier, and rested meanwhile, is at it again only while it runs. */
+    private static boolean hasCopiedSince(Instant time, Entry copy) {
+        return copy.state() == StageLedger.State.RUNNING
+                || copy.started().filter(started -> !started.isBefore(time)).isPresent();
     }
 
     private static Optional<String> rival(BlobMigration migration, StageLedger ledger, List<BlobMigration> all) {

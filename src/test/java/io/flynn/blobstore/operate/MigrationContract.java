@@ -373,6 +373,27 @@ abstract class MigrationContract {
     }
 
     @Test
+    void blobsAreBroughtBackByOneThatHadBegunBefore() {
+        backend("s3main", true, false, false);
+        node.on(COPY, new Works());
+        migration("back", "s3main", "postgres", "");
+        soon(() -> assertThat(condition("back", "Reconciling").getMessage()).isEqualTo("the copy stage is running"));
+        edit("back", "suspend", true);
+        soon(() -> assertThat(holding("back")).isEqualTo("Suspended"));
+        backend("s3main", true, true, true);
+        // Times in a status have whole seconds.
+        await().pollDelay(Duration.ofMillis(1_100)).until(() -> true);
+        migration("there", "sourceCleanup: {retentionPeriod: 72h}");
+        soon(() -> assertThat(condition("there", "Suspended").getReason()).isEqualTo("InRetention"));
+
+        backend("s3main", true, false, false);
+        node.on(COPY, new Works());
+        edit("back", "suspend", false);
+
+        soon(() -> assertThat(condition("there", "Canceled").getReason()).isEqualTo("MovedBack"));
+    }
+
+    @Test
     void retainedSourceIsNeitherCleanedNorVacuumed() {
         migration("m", "sourceCleanup: {policy: Retain}");
 
