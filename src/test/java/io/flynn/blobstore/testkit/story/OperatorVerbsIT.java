@@ -8,6 +8,7 @@ import io.flynn.blobstore.manifest.Permission;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
@@ -65,18 +66,14 @@ class OperatorVerbsIT {
                 .atMost(PATIENCE)
                 .until(() -> world.operatorsCalls().stream()
                         .anyMatch(call -> call.resource().equals("pods/log")));
-        patch(world, "{\"spec\": {\"concurrencyPerPod\": 4}}");
-        Awaitility.await()
-                .atMost(PATIENCE)
-                .until(() -> world.operatorsCalls().stream()
-                        .anyMatch(call -> call.resource().equals("configmaps")
-                                && call.verb().equals("patch")));
-        patch(world, "{\"spec\": {\"parallelism\": 2}}");
-        Awaitility.await()
-                .atMost(PATIENCE)
-                .until(() -> world.operatorsCalls().stream()
-                        .anyMatch(call ->
-                                call.resource().equals("jobs") && call.verb().equals("patch")));
+        patch(world, "{\"spec\": {\"concurrencyPerPod\": 4, \"parallelism\": 2}}");
+        for (String changed : List.of("configmaps", "jobs")) {
+            Awaitility.await()
+                    .atMost(PATIENCE)
+                    .until(() -> world.operatorsCalls().stream()
+                            .anyMatch(call -> call.resource().equals(changed)
+                                    && call.verb().equals("patch")));
+        }
         suspend(world, true);
         world.await("bm/pg-to-s3", "Suspended", PATIENCE);
         world.s3().delayPuts(Duration.ZERO);
