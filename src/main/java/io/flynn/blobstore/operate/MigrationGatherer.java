@@ -19,7 +19,6 @@ import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationTurn;
 import io.flynn.blobstore.decide.MigrationTurn.Contender;
-import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageLedger;
 import io.flynn.blobstore.decide.StageLedger.Entry;
@@ -111,7 +110,7 @@ final class MigrationGatherer {
                 works
                         ? new Workload.Usable(migration.getSpec().workload().name())
                         : workload(migration, ends, deployment),
-                rival(migration, ledger, others),
+                rival(migration, ledger, others, now),
                 back(migration, ledger, others),
                 conditions(migration).byType(),
                 now);
@@ -273,17 +272,53 @@ final class MigrationGatherer {
                 || copy.started().filter(started -> !started.isBefore(time)).isPresent();
     }
 
-    private static Optional<String> rival(BlobMigration migration, StageLedger ledger, List<BlobMigration> all) {
-        Contender self = new Contender(
-                migration.getMetadata().getName(),
-                migration.getMetadata().getCreationTimestamp(),
-                true,
-                ledger.running().isPresent());
-        List<Contender> others = all.stream()
+    private static Optional<String> rival(
+            BlobMigration migration, StageLedger ledger, List<BlobMigration> all, Instant now) {
+        List<BlobMigration> others = all.stream()
+                .filter(other -> !other.getMetadata()
+                        .getName()
+                        .equals(migration.getMetadata().getName()))
                 .filter(other -> !other.isMarkedForDeletion())
-                .map(MigrationGatherer::contender)
                 .toList();
-        return MigrationTurn.before(self, others);
+        List<BlobMigration> keepers =
+                others.stream().filter(other -> keepsItsSource(other, now)).toList();
+        boolean runs = ledger.running().isPresent();
+        Optional<String> keeper = runs ? Optional.empty() : keeper(migration, keepers);
+        return keeper.or(() -> MigrationTurn.before(
+                new Contender(
+                        migration.getMetadata().getName(),
+                        migration.getMetadata().getCreationTimestamp(),
+                        true,
+                        runs),
+                others.stream()
+                        .map(other -> contender(
+                                other,
+                                keepers.contains(other)
+                                        || keeper(other, keepers).isPresent()))
+                        .toList()));
+    }
+
+    /** The one whose source {@code migration} would clean, too, though it is to be kept; who goes back, or writes nothing, won't. */
+    private static Optional<String> keeper(BlobMigration migration, List<BlobMigration> keepers) {
+        return migration.getSpec().mode() == Mode.PLAN
+                ? Optional.empty()
+                : keepers.stream()
+                        .filter(keeper -> keeper != migration && !isBack(migration, keeper))
+                        .map(keeper -> keeper.getMetadata().getName())
+                        .min(Comparator.naturalOrder());
+    }
+
+    private static boolean keepsItsSource(BlobMigration migration, Instant now) {
+        return Optional.ofNullable(migration.getStatus())
+                .map(BlobMigrationStatus::rollbackAvailableUntil)
+                .flatMap(StageLedgers::instant)
+                .filter(now::isBefore)
+                .isPresent();
+    }
+
+    private static boolean isBack(BlobMigration migration, BlobMigration other) {
+        return migration.getSpec().from().equals(other.getSpec().to())
+                && migration.getSpec().to().equals(other.getSpec().from());
     }
 
     static boolean isOfSameWorkload(BlobMigration migration, BlobMigration other) {
@@ -291,13 +326,11 @@ final class MigrationGatherer {
                 && other.getSpec().workload().equals(migration.getSpec().workload());
     }
 
-    private static Contender contender(BlobMigration migration) {
+    /** @param waits whether it rests, or has to, for as long as a source is kept */
+    private static Contender contender(BlobMigration migration, boolean waits) {
         WrittenConditions known = conditions(migration);
-        boolean rests = Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue)
-                || known.find("Suspended")
-                        .filter(condition -> "True".equals(condition.getStatus())
-                                && Reasons.IN_RETENTION.equals(condition.getReason()))
-                        .isPresent();
+        boolean rests =
+                waits || Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue);
         BlobMigrationSpec spec = migration.getSpec();
         return new Contender(
                 migration.getMetadata().getName(),

@@ -372,6 +372,29 @@ abstract class MigrationContract {
         assertThat(node.stages()).containsExactly("plan", "copy", "verify", "plan", "copy", "verify", "clean");
     }
 
+    /** It would clean what is kept, and so it must not hold up who goes back either. */
+    @Test
+    void anotherOnTheSameWayWaitsUntilTheSourceIsNotKeptAnyMore() {
+        migration("there", "sourceCleanup: {retentionPeriod: 72h}");
+        soon(() -> assertThat(condition("there", "Suspended").getReason()).isEqualTo("InRetention"));
+        migration("more", "");
+        soon(() -> assertThat(condition("more", "Reconciling").getMessage())
+                .isEqualTo("BlobMigration there of the same workload goes first"));
+        edit("there", "suspend", true);
+        soon(() -> assertThat(condition("there", "Suspended").getReason()).isEqualTo("Suspended"));
+        migration("plan", "mode: Plan");
+        soon(() -> assertThat(holding("plan")).isEqualTo("Complete"));
+        assertThat(node.stages()).containsExactly("plan", "copy", "verify", "plan");
+
+        backend("s3main", true, false, false);
+        migration("back", "s3main", "postgres", "");
+        soon(() -> assertThat(condition("there", "Canceled").getReason()).isEqualTo("MovedBack"));
+        soon(() -> assertThat(holding("back")).isEqualTo("Complete"));
+
+        backend("s3main", true, true, true);
+        soon(() -> assertThat(holding("more")).isEqualTo("Complete"));
+    }
+
     @Test
     void blobsAreBroughtBackByOneThatHadBegunBefore() {
         backend("s3main", true, false, false);

@@ -25,6 +25,7 @@ final class Patterns {
     /** One number, one unit: what Go, Java and PostgreSQL all read alike. */
     static final String DURATION = "^[1-9][0-9]{0,4}(s|m|h)$";
 
+    /** Or none at all, as {@code 0s}. */
     static final String DURATION_OR_NONE = "^(0|[1-9][0-9]{0,4})(s|m|h)$";
 
     /** A number and one of Kubernetes' binary units, or none. */
