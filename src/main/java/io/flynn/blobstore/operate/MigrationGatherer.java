@@ -303,8 +303,9 @@ final class MigrationGatherer {
         return migration.getSpec().mode() == Mode.PLAN
                 ? Optional.empty()
                 : keepers.stream()
-                        .filter(keeper -> keeper != migration && !isBack(migration, keeper))
+                        .filter(keeper -> !isBack(migration, keeper))
                         .map(keeper -> keeper.getMetadata().getName())
+                        .filter(name -> !name.equals(migration.getMetadata().getName()))
                         .min(Comparator.naturalOrder());
     }
 
