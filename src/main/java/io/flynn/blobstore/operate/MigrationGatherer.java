@@ -266,10 +266,10 @@ final class MigrationGatherer {
                 .min(Comparator.naturalOrder());
     }
 
-    /** One that was begun earlier, and rested meanwhile, is at it again only while it runs. */
+    /** One that was begun earlier, and rested meanwhile, or within the same second, is seen only while it runs. */
     private static boolean hasCopiedSince(Instant time, Entry copy) {
         return copy.state() == StageLedger.State.RUNNING
-                || copy.started().filter(started -> !started.isBefore(time)).isPresent();
+                || copy.started().filter(time::isBefore).isPresent();
     }
 
     private static Optional<String> rival(

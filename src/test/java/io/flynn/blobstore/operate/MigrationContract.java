@@ -387,6 +387,8 @@ abstract class MigrationContract {
         assertThat(node.stages()).containsExactly("plan", "copy", "verify", "plan");
 
         backend("s3main", true, false, false);
+        // Times in a status have whole seconds.
+        await().pollDelay(Duration.ofMillis(1_100)).until(() -> true);
         migration("back", "s3main", "postgres", "");
         soon(() -> assertThat(condition("there", "Canceled").getReason()).isEqualTo("MovedBack"));
         soon(() -> assertThat(holding("back")).isEqualTo("Complete"));
