@@ -1,7 +1,10 @@
 package io.flynn.blobstore.app;
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import io.fabric8.kubernetes.client.utils.KubernetesSerialization;
 import io.flynn.blobstore.decide.ExitCode;
 import io.flynn.blobstore.operate.BackendReconciler;
 import io.flynn.blobstore.operate.Lease;
@@ -35,7 +38,9 @@ final class OperatorRole implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        KubernetesClient client = new KubernetesClientBuilder().build();
+        KubernetesClient client = new KubernetesClientBuilder()
+                .withKubernetesSerialization(serialization())
+                .build();
         OperatorSettings settings;
         try {
             settings = OperatorSettings.of(
@@ -48,6 +53,18 @@ final class OperatorRole implements Callable<Integer> {
         }
         run(client, settings);
         return ExitCode.DONE.value();
+    }
+
+    /**
+     * Leaves out what it doesn't know: custom resource definitions are upgraded before the operator is, and stay when it is rolled back. To fail
+     * instead would be to read no resource any more.
+     */
+    static KubernetesSerialization serialization() {
+        return new KubernetesSerialization(
+                JsonMapper.builder()
+                        .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                        .build(),
+                true);
     }
 
     private static void run(KubernetesClient client, OperatorSettings settings) throws Exception {
