@@ -141,7 +141,7 @@ public record MigrationDecision(
             if (facts.stray().isPresent()) {
                 return stopped(facts.stray().get());
             }
-            if (ledger.current().isEmpty()) {
+            if (ledger.current().isEmpty() && knownMovedBack().isEmpty()) {
                 return complete();
             }
             if (facts.spec().cancel()) {
@@ -200,16 +200,19 @@ public record MigrationDecision(
 
         /** What they left is in use again, or will be; and to copy them once more is nothing that anybody has asked for. */
         private Optional<String> movedBack() {
-            boolean isToBeCleaned = ledger.current().orElseThrow().stage() == Stage.CLEAN;
-            Optional<String> known = Optional.ofNullable(facts.before().get(MigrationState.CANCELED))
+            return knownMovedBack()
+                    .or(() -> facts.back()
+                            .filter(name -> ledger.current().orElseThrow().stage() == Stage.CLEAN)
+                            .map(
+                                    "BlobMigration %s brings the blobs back, so what they left is not removed; to move them again, make another BlobMigration"
+                                            ::formatted));
+        }
+
+        private Optional<String> knownMovedBack() {
+            return Optional.ofNullable(facts.before().get(MigrationState.CANCELED))
                     .filter(condition ->
                             condition.isTrue() && condition.reason().equals(Reasons.MOVED_BACK))
                     .map(Condition::message);
-            return known.or(() -> facts.back()
-                    .filter(name -> isToBeCleaned)
-                    .map(
-                            "BlobMigration %s brings the blobs back, so what they left is not removed; to move them again, make another BlobMigration"
-                                    ::formatted));
         }
 
         private MigrationDecision inRetention(Instant until) {
@@ -218,7 +221,7 @@ public record MigrationDecision(
                     NOTHING,
                     Standing.SUSPENDED,
                     Reasons.IN_RETENTION,
-                    "all blobs are at the target, and proven; what they left is kept until %s, so that a BlobMigration back takes seconds"
+                    "all blobs are at the target, and proven; what they left is kept until %s, so that a BlobMigration back brings unchanged ones back by their rows alone"
                             .formatted(until.truncatedTo(ChronoUnit.SECONDS)),
                     rest.compareTo(RETENTION) < 0 ? rest : RETENTION);
         }

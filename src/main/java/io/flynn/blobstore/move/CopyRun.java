@@ -45,9 +45,12 @@ public final class CopyRun implements StageRun {
 
     private static final Duration LOOK_AT_OTHERS = Duration.ofMillis(500);
 
+    /** Who waits has to see soon that others are done, or have died, however long a count takes. */
+    private static final Duration LOOK_AT_OTHERS_MAX = Duration.ofSeconds(15);
+
     private static final Duration COUNT_ANEW = Duration.ofSeconds(2);
 
-    /** A count reads the whole table, so all workers together spend no more than a fiftieth of the time on counting. */
+    /** A count reads the whole table, so all workers together should spend no more than a fiftieth of the time on counting. */
     private static final int COUNTING_PART = 50;
 
     private static final Duration TRANSACTIONS_PATIENCE = Duration.ofMinutes(10);
@@ -224,8 +227,11 @@ public final class CopyRun implements StageRun {
                     null);
         }
         patience.progressed();
-        Duration rest = counting(workers);
-        Pauses.sleep(rest.compareTo(LOOK_AT_OTHERS) > 0 ? rest : LOOK_AT_OTHERS);
+        long end = System.nanoTime()
+                + Math.clamp(counting(workers).toNanos(), LOOK_AT_OTHERS.toNanos(), LOOK_AT_OTHERS_MAX.toNanos());
+        while (!context.stop().isRequested() && System.nanoTime() - end < 0) {
+            Pauses.sleep(LOOK_AT_OTHERS);
+        }
     }
 
     /** So that what is said to be left is what all workers leave. */

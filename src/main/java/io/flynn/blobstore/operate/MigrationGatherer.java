@@ -19,6 +19,7 @@ import io.flynn.blobstore.decide.MigrationFacts.Spec;
 import io.flynn.blobstore.decide.MigrationFacts.Workload;
 import io.flynn.blobstore.decide.MigrationTurn;
 import io.flynn.blobstore.decide.MigrationTurn.Contender;
+import io.flynn.blobstore.decide.Reasons;
 import io.flynn.blobstore.decide.Stage;
 import io.flynn.blobstore.decide.StageLedger;
 import io.flynn.blobstore.decide.StageLedger.Entry;
@@ -330,14 +331,22 @@ final class MigrationGatherer {
     /** @param waits whether it rests, or has to, for as long as a source is kept */
     private static Contender contender(BlobMigration migration, boolean waits) {
         WrittenConditions known = conditions(migration);
-        boolean rests =
-                waits || Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue);
+        boolean rests = waits
+                || Stream.of("Complete", "Canceled", "Failed", "Stalled").anyMatch(known::isTrue)
+                || waitsForItsTarget(known);
         BlobMigrationSpec spec = migration.getSpec();
         return new Contender(
                 migration.getMetadata().getName(),
                 migration.getMetadata().getCreationTimestamp(),
                 !rests && !spec.suspend() && !spec.cancel(),
                 StageLedgers.of(migration).running().isPresent());
+    }
+
+    /** To be the default, which it may never be again: whoever brings its blobs back would wait for it half-way. */
+    private static boolean waitsForItsTarget(WrittenConditions known) {
+        return known.find("Reconciling")
+                .filter(condition -> Reasons.TARGET_NOT_DEFAULT.equals(condition.getReason()))
+                .isPresent();
     }
 
     private static WrittenConditions conditions(BlobMigration migration) {

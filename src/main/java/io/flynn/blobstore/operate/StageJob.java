@@ -68,7 +68,7 @@ public sealed interface StageJob {
      * @param image of the pod
      * @param workQueue how many pods share the work at first, which may be changed while they run; empty if one does it alone
      * @param deadline after which Kubernetes stops the Job
-     * @param backoffLimit how many pods may fail before the Job does
+     * @param backoffLimit how often each pod may fail before the Job does
      * @param keepFor how long the finished Job stays, for people to look at
      */
     record Request(
@@ -215,7 +215,8 @@ public sealed interface StageJob {
                 // A work queue's pods know by themselves when nothing is left; Kubernetes is told so by there being no
                 // number.
                 .withCompletions(request.workQueue().isPresent() ? null : 1)
-                .withBackoffLimit(request.backoffLimit())
+                // Kubernetes counts those of all pods together.
+                .withBackoffLimit(request.backoffLimit() * request.workQueue().orElse(1))
                 .withActiveDeadlineSeconds(request.deadline().toSeconds())
                 .withTtlSecondsAfterFinished(Math.toIntExact(request.keepFor().toSeconds()))
                 .withNewPodFailurePolicy()

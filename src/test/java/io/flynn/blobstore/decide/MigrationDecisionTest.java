@@ -149,6 +149,15 @@ class MigrationDecisionTest {
                     "MovedBack",
                     "Canceled"),
             new Case(
+                    "brought back, and nothing is to be removed any more",
+                    at(CLEAN)
+                            .then(inRetention().broughtBackBy("s3-to-pg").decide())
+                            .spec(RETAIN),
+                    new Nothing(),
+                    "Canceled",
+                    "MovedBack",
+                    "Canceled"),
+            new Case(
                     "brought back while it cleans",
                     running(CLEAN).works().broughtBackBy("s3-to-pg"),
                     new Stop(CLEAN, 1),

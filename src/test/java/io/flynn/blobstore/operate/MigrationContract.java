@@ -398,6 +398,21 @@ abstract class MigrationContract {
     }
 
     @Test
+    void oneThatWaitsForItsTargetToBeTheDefaultHoldsNobodyUp() {
+        backend("s3main", true, false, false);
+        migration("there", "");
+        soon(() -> assertThat(condition("there", "Reconciling").getReason()).isEqualTo("TargetNotDefault"));
+
+        // Times of creation have whole seconds, and names decide within one.
+        await().pollDelay(Duration.ofMillis(1_100)).until(() -> true);
+        migration("back", "s3main", "postgres", "");
+        soon(() -> assertThat(holding("back")).isEqualTo("Complete"));
+
+        backend("s3main", true, true, true);
+        soon(() -> assertThat(holding("there")).isEqualTo("Complete"));
+    }
+
+    @Test
     void blobsAreBroughtBackByOneThatHadBegunBefore() {
         backend("s3main", true, false, false);
         node.on(COPY, new Works());

@@ -225,7 +225,8 @@ public record BlobMigrationSpec(
             @JsonPropertyDescription(
                     "How long after their verification what the blobs left at the source is kept before it is removed, as"
                             + " 72h; 0s for not at all. Meanwhile a BlobMigration back brings unchanged blobs back by"
-                            + " their rows alone. A change counts until the removal has begun.")
+                            + " their rows alone. A change counts until the clean stage has begun. It binds the BlobMigrations of"
+                            + " this workload, not who cleans by hand.")
             @Default("0s")
             @Size(max = 6)
             @Pattern(Patterns.DURATION_OR_NONE)
@@ -267,7 +268,8 @@ public record BlobMigrationSpec(
             @Max(20)
             Integer perBlobRetries,
 
-            @JsonPropertyDescription("How often one Job starts another pod before a new Job is made, later.")
+            @JsonPropertyDescription(
+                    "How often one Job starts another pod before a new Job is made, later; with several pods, so often for each.")
             @Default("6")
             @Min(0)
             @Max(20)
